@@ -1,0 +1,239 @@
+"""What stands on a server, as plain data, and what is known of each kind: its order and who owns its fields.
+
+Desired and observed resources are the same types, so that a comparison compares like with like. Nothing here
+knows YAML, Prefect or HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+DEFAULT_QUEUE: Final = "default"
+"""The queue that Prefect makes with every work pool, and that a deployment without a queue uses."""
+
+
+class Kind(StrEnum):
+    """The kinds of resources, in the order in which they are created."""
+
+    WORK_POOL = "work-pool"
+    DEPLOYMENT = "deployment"
+
+
+class Owner(StrEnum):
+    """Who decides a field: git always, or the operator in the UI unless the files declare it."""
+
+    GIT = "git"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ResourceKey:
+    """What names a resource on a server: a deployment is `flow/name`, anything else its name."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Mark:
+    """Whose a managed resource is, carried on the server as the tag `managed-by:<project>/<area>/<environment>`."""
+
+    project: str
+    area: str
+    environment: str
+
+    PREFIX = "managed-by:"
+
+    @property
+    def tag(self) -> str:
+        """The mark as the tag that the server keeps."""
+        return f"{self.PREFIX}{self.project}/{self.area}/{self.environment}"
+
+    @classmethod
+    def parse(cls, tag: str) -> Mark | None:
+        """The mark that a tag is, or None for any other tag."""
+        match = _MARK.fullmatch(tag)
+        return cls(**match.groupdict()) if match else None
+
+
+_MARK = re.compile(
+    r"managed-by:(?P<project>[a-z0-9-]{1,63})/(?P<area>[a-z0-9-]+)/(?P<environment>[a-z0-9-]+)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cron:
+    """A cron expression of five fields in a time zone; `day_or` as cron does: day of month OR day of week."""
+
+    cron: str
+    timezone: str
+    day_or: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Every so many seconds, counted from `anchor`: ISO 8601 with its offset from UTC."""
+
+    seconds: float
+    anchor: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RRule:
+    """An iCalendar rule (RFC 5545) with its DTSTART, in local time of the time zone."""
+
+    rrule: str
+    timezone: str
+
+
+Timing = Cron | Interval | RRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a deployment runs. `slug` names it within its deployment; one made in the UI may have none.
+
+    `active` None: not declared, the operator's.
+    """
+
+    slug: str | None
+    timing: Timing
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    active: bool | None = None
+    id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcurrencyLimit:
+    """How many runs of a deployment may run at once, and what happens to one more.
+
+    `shared` is the name of a limit of the server that other deployments use too.
+    """
+
+    limit: int
+    shared: str | None = None
+    collision_strategy: str = "ENQUEUE"
+    grace_period_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A flow, where its code is, with what, where and when it runs.
+
+    `tags` are without the mark. None means: `parameter_schema` not known, so left as it is; `paused` and
+    `concurrency_limit` not declared, so the operator's. `id` and `flow_id` are the server's.
+    """
+
+    flow: str
+    name: str
+    entrypoint: str | None
+    pull_steps: tuple[Mapping[str, Any], ...] = ()
+    path: str | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameter_schema: Mapping[str, Any] | None = None
+    enforce_parameter_schema: bool = True
+    work_pool: str | None = None
+    work_queue: str = DEFAULT_QUEUE
+    job_variables: Mapping[str, Any] = field(default_factory=dict)
+    schedules: tuple[Schedule, ...] = ()
+    paused: bool | None = None
+    concurrency_limit: ConcurrencyLimit | None = None
+    mark: Mark | None = None
+    version: str | None = None
+    id: str | None = field(default=None, compare=False)
+    flow_id: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """`flow/name`, which names it on a server."""
+        return ResourceKey(kind=Kind.DEPLOYMENT, name=f"{self.flow}/{self.name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkQueue:
+    """A queue of a work pool; None: not declared, left as it is."""
+
+    name: str
+    priority: int | None = None
+    concurrency_limit: int | None = None
+    description: str | None = None
+    id: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkPool:
+    """Where runs wait for a worker. Pools have no owner mark: what is None or left out stays as it is.
+
+    Desired, `job_template` is a whole template that the file gives (or None), `job_defaults` are laid over the
+    variables of it or of the one that stands, and `type_template` is what a new pool of the type begins with.
+    Observed, `job_template` is the one that stands.
+    """
+
+    name: str
+    type: str
+    description: str | None = None
+    concurrency_limit: int | None = None
+    is_paused: bool | None = None
+    job_template: Mapping[str, Any] | None = None
+    job_defaults: Mapping[str, Any] = field(default_factory=dict)
+    type_template: Mapping[str, Any] = field(default_factory=dict)
+    queues: tuple[WorkQueue, ...] = ()
+    id: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its name, which names it on a server."""
+        return ResourceKey(kind=Kind.WORK_POOL, name=self.name)
+
+
+Resource = WorkPool | Deployment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything that is desired, or everything that was observed. `flows`: flow name to its id on the server."""
+
+    pools: Mapping[str, WorkPool] = field(default_factory=dict)
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    flows: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRule:
+    """What is known of one field: its owner, and the letter that stands for it in the version's fingerprint."""
+
+    name: str
+    owner: Owner
+    code: str
+
+
+DEPLOYMENT_FIELDS: Final = (
+    FieldRule(name="description", owner=Owner.GIT, code="d"),
+    FieldRule(name="entrypoint", owner=Owner.GIT, code="e"),
+    FieldRule(name="path", owner=Owner.GIT, code="P"),
+    FieldRule(name="pull_steps", owner=Owner.GIT, code="g"),
+    FieldRule(name="work_pool", owner=Owner.GIT, code="w"),
+    FieldRule(name="work_queue", owner=Owner.GIT, code="q"),
+    FieldRule(name="job_variables", owner=Owner.GIT, code="j"),
+    FieldRule(name="parameters", owner=Owner.GIT, code="p"),
+    FieldRule(name="parameter_schema", owner=Owner.GIT, code="o"),
+    FieldRule(name="enforce_parameter_schema", owner=Owner.GIT, code="f"),
+    FieldRule(name="tags", owner=Owner.GIT, code="t"),
+    FieldRule(name="schedules", owner=Owner.GIT, code="s"),
+    FieldRule(name="paused", owner=Owner.OPERATOR, code="h"),
+    FieldRule(name="concurrency_limit", owner=Owner.OPERATOR, code="c"),
+)
+"""Every field of a deployment that is compared. The codes are written on servers: never reuse one."""

@@ -1,0 +1,344 @@
+"""Defaults, shared, area, environment: the layers of the files laid over each other, each field with its origin.
+
+Lowest first: the defaults of shared.yaml, of the environment, of the area's shared.yaml, of the file; then the
+deployment as the area's shared.yaml lends it; then the entry. What is said of one deployment beats what is said of
+many. Origins are not kept but found again when somebody asks, so that ten thousand entries stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reconcile.document import Document
+from reconcile.model import NOTHING
+from reconcile.problem import Fault, Location, Problem, Severity
+
+KeyPath = tuple[str | int, ...]
+Origins = dict[KeyPath, "Origin"]
+
+DEEP: Final = frozenset({"job_variables"})
+"""Fields whose mappings merge at every depth."""
+
+SHALLOW: Final = frozenset({"parameters"})
+"""Fields whose mappings merge, while each value in them replaces whole."""
+
+TIMING: Final = frozenset({"cron", "interval", "rrule", "use"})
+TIMING_DETAILS: Final = frozenset({"timezone", "allow_utc", "day_or", "anchor_date", "start"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a value was written."""
+
+    document: Document
+    at: KeyPath
+
+    def locate(self, *, key: bool = False) -> Location:
+        """The place in the file."""
+        return self.document.locate(self.at, key=key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A mapping of fields, and where it stands."""
+
+    document: Document
+    at: KeyPath
+    data: Mapping[str, Any]
+
+    @property
+    def origin(self) -> Origin:
+        """Where the mapping stands."""
+        return Origin(document=self.document, at=self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaFiles:
+    """The files of one area: what it shares, and a file per environment."""
+
+    shared: Document | None = None
+    environments: Mapping[str, Document] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """The files of a repository, read. Areas and pools are named as their folders and files are."""
+
+    project: Document
+    environments: Document
+    shared: Document | None = None
+    areas: Mapping[str, AreaFiles] = field(default_factory=dict)
+    pools: Mapping[str, Document] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What one area sees in one environment: its rules, sources and named schedules."""
+
+    area: str
+    environment: str
+    rules: Layer
+    default_timezone: str
+    sources: Mapping[str, tuple[Layer, ...]]
+    schedules: Mapping[str, Layer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One deployment of one environment, effective: every field that some layer gives it."""
+
+    scope: Scope
+    declared: str
+    layers: tuple[Layer, ...]
+    fields: Mapping[str, Any]
+
+    @property
+    def origin(self) -> Origin:
+        """Where the environment's file names it."""
+        return self.layers[-1].origin
+
+    @property
+    def location(self) -> Location:
+        """Where the environment's file names it: its key."""
+        return self.origin.locate(key=True)
+
+    def origins(self) -> Origins:
+        """The place of every field and of every value below it that can come from a layer of its own."""
+        origins: Origins = {}
+        _effective(self.layers, self.scope, origins)
+        return origins
+
+    def locate(self, at: KeyPath, *, key: bool = False) -> Location:
+        """The place of the value at a path of the entry, or of the nearest thing above it that was written."""
+        origins = self.origins()
+        for length in range(len(at), 0, -1):
+            if at[:length] in origins:
+                found = origins[at[:length]]
+                return found.document.locate((*found.at, *at[length:]), key=key)
+        return self.location
+
+    def problem(self, fault: Fault) -> Problem:
+        """The fault as a problem of this entry, at its place."""
+        return fault.located(self.locate(fault.at, key=fault.on_key))
+
+
+def entries(repository: Repository) -> Iterator[Entry]:
+    """Every deployment of every environment, in the order of areas, environments and files."""
+    for area, files in sorted(repository.areas.items()):
+        for environment, document in sorted(files.environments.items()):
+            scope = scope_of(repository, area, environment)
+            if scope is not None:
+                yield from _entries_of(repository, scope, files, document)
+
+
+def scope_of(repository: Repository, area: str, environment: str) -> Scope | None:
+    """What the area sees in the environment; None where environments.yaml does not know it."""
+    rules = _layer(repository.environments, ("environments", environment))
+    if environment not in _mapping(repository.environments.data.get("environments")):
+        return None
+    files = repository.areas.get(area, AreaFiles())
+    sharing = [document for document in (repository.shared, files.shared) if document is not None]
+    sources: dict[str, tuple[Layer, ...]] = {}
+    schedules: dict[str, Layer] = {}
+    for document in sharing:
+        for layer in _named(document, ("sources",)):
+            sources[str(layer.at[-1])] = (*sources.get(str(layer.at[-1]), ()), layer)
+        schedules.update({str(layer.at[-1]): layer for layer in _named(document, ("schedules",))})
+    for layer in _named(repository.environments, ("environments", environment, "sources")):
+        sources[str(layer.at[-1])] = (*sources.get(str(layer.at[-1]), ()), layer)
+    return Scope(
+        area=area,
+        environment=environment,
+        rules=rules,
+        default_timezone=str(repository.environments.data.get("default_timezone") or "UTC"),
+        sources=sources,
+        schedules=schedules,
+    )
+
+
+def unused_loans(repository: Repository) -> Iterator[Problem]:
+    """A warning for each deployment that an area's shared.yaml lends and that no environment names."""
+    for files in repository.areas.values():
+        if files.shared is None:
+            continue
+        named = {name for document in files.environments.values() for name in _mapping(document.data.get("deployments"))}
+        for name in _mapping(files.shared.data.get("deployments")):
+            if name not in named:
+                yield Problem(
+                    location=files.shared.locate(("deployments", name), key=True),
+                    code="deployment-unused",
+                    message=f"No environment of this area names the deployment {name!r}, so it exists nowhere.",
+                    hint="Name it in an environment's file, or delete it here.",
+                    severity=Severity.WARNING,
+                )
+
+
+def merge_source(layers: Sequence[Layer]) -> dict[str, Any]:
+    """A source as the environment sees it. A branch, tag or commit said higher up replaces any said below."""
+    merged: dict[str, Any] = {}
+    refs = {"branch", "tag", "commit"}
+    for layer in layers:
+        if refs & layer.data.keys():
+            merged = {name: value for name, value in merged.items() if name not in refs}
+        merged.update(layer.data)
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _entries_of(repository: Repository, scope: Scope, files: AreaFiles, document: Document) -> Iterator[Entry]:
+    defaults = [_layer(repository.shared, ("defaults",))] if repository.shared else []
+    defaults.append(_layer(repository.environments, (*scope.rules.at, "defaults")))
+    defaults += [_layer(files.shared, ("defaults",))] if files.shared else []
+    defaults.append(_layer(document, ("defaults",)))
+    common = tuple(layer for layer in defaults if layer.data)
+    lent = _mapping(files.shared.data.get("deployments")) if files.shared else NOTHING
+    for name in _mapping(document.data.get("deployments")):
+        loan = (_layer(files.shared, ("deployments", name)),) if files.shared and name in lent else ()
+        layers = (*common, *loan, _layer(document, ("deployments", name)))
+        yield Entry(scope=scope, declared=str(name), layers=layers, fields=_effective(layers, scope, None))
+
+
+def _effective(layers: Sequence[Layer], scope: Scope, origins: Origins | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.data.items():
+            _lay_field(fields, origins, name, value, Origin(document=layer.document, at=(*layer.at, name)))
+    if "schedules" in fields:
+        if scope.rules.data.get("inherit_schedules") is False:
+            _keep_written(fields, layers)
+        _use_named(fields, scope, origins)
+    return fields
+
+
+def _lay_field(fields: dict[str, Any], origins: Origins | None, name: str, value: Any, origin: Origin) -> None:
+    if value is None:
+        fields.pop(name, None)
+        _forget(origins, (name,))
+    elif name == "tags" and isinstance(value, list):
+        _unite(fields, origins, value, origin)
+    elif name == "schedules" and isinstance(value, dict):
+        _lay_schedules(fields, origins, value, origin)
+    elif name in DEEP and isinstance(value, dict):
+        fields[name] = _merged(fields.get(name), value, origins, (name,), origin, deep=True)
+    elif name in SHALLOW and isinstance(value, dict):
+        fields[name] = _merged(fields.get(name), value, origins, (name,), origin, deep=False)
+    else:
+        fields[name] = value
+        _forget(origins, (name,))
+        _remember(origins, (name,), origin)
+
+
+def _unite(fields: dict[str, Any], origins: Origins | None, tags: list[Any], origin: Origin) -> None:
+    united = list(fields.get("tags", ()))
+    for index, tag in enumerate(tags):
+        if tag not in united:
+            _remember(origins, ("tags", len(united)), Origin(document=origin.document, at=(*origin.at, index)))
+            united.append(tag)
+    fields["tags"] = united
+    _remember(origins, ("tags",), origin)
+
+
+def _merged(below: Any, above: dict[str, Any], origins: Origins | None, at: KeyPath, origin: Origin, *, deep: bool) -> Any:
+    merged = dict(below) if isinstance(below, dict) else {}
+    _remember(origins, at, origin)
+    for key, value in above.items():
+        place, source = (*at, key), Origin(document=origin.document, at=(*origin.at, key))
+        if not (deep and isinstance(value, dict) and isinstance(merged.get(key), dict)):
+            _forget(origins, place)
+        if deep and isinstance(value, dict):
+            merged[key] = _merged(merged.get(key), value, origins, place, source, deep=True)
+        else:
+            merged[key] = value
+            _remember(origins, place, source)
+    return merged
+
+
+def _lay_schedules(fields: dict[str, Any], origins: Origins | None, value: dict[str, Any], origin: Origin) -> None:
+    schedules = dict(fields.get("schedules") or {})
+    _remember(origins, ("schedules",), origin)
+    for slug, said in value.items():
+        place = Origin(document=origin.document, at=(*origin.at, slug))
+        if said is None:
+            schedules.pop(slug, None)
+            _forget(origins, ("schedules", slug))
+        else:
+            schedules[slug] = _lay_schedule(schedules.get(slug, {}), said, origins, slug, place)
+    fields["schedules"] = schedules
+
+
+def _lay_schedule(
+    below: Mapping[str, Any], above: Mapping[str, Any], origins: Origins | None, slug: str, origin: Origin
+) -> dict[str, Any]:
+    """One schedule over another of the same slug: a timing that is said replaces the other's whole timing."""
+    merged = dict(below)
+    if TIMING & above.keys():
+        for name in TIMING | TIMING_DETAILS:
+            merged.pop(name, None)
+            _forget(origins, ("schedules", slug, name))
+    _remember(origins, ("schedules", slug), origin)
+    for name, value in above.items():
+        place, source = ("schedules", slug, name), Origin(document=origin.document, at=(*origin.at, name))
+        if value is None:
+            merged.pop(name, None)
+            _forget(origins, place)
+        elif name in SHALLOW and isinstance(value, dict):
+            merged[name] = _merged(merged.get(name), value, origins, place, source, deep=False)
+        else:
+            merged[name] = value
+            _forget(origins, place)
+            _remember(origins, place, source)
+    return merged
+
+
+def _keep_written(fields: dict[str, Any], layers: Sequence[Layer]) -> None:
+    """`inherit_schedules: false`: of all schedules keep those that the environment's own file writes."""
+    own = layers[-1].document
+    written = {slug for layer in layers if layer.document is own for slug in _mapping(layer.data.get("schedules"))}
+    fields["schedules"] = {slug: said for slug, said in fields["schedules"].items() if slug in written}
+
+
+def _use_named(fields: dict[str, Any], scope: Scope, origins: Origins | None) -> None:
+    """A schedule without a timing of its own takes the shared one of its name, or of the name that `use` gives."""
+    resolved: dict[str, Any] = {}
+    for slug, said in fields["schedules"].items():
+        name = said.get("use", slug)
+        if {"cron", "interval", "rrule"} & said.keys() or name not in scope.schedules:
+            resolved[slug] = said
+            continue
+        named = scope.schedules[name]
+        own = {} if origins is None else {at: kept for at, kept in origins.items() if at[:2] == ("schedules", slug)}
+        below = _lay_schedule({}, named.data, origins, slug, named.origin)
+        resolved[slug] = {key: value for key, value in {**below, **said}.items() if key != "use"}
+        if below.get("parameters") and said.get("parameters"):
+            resolved[slug]["parameters"] = {**below["parameters"], **said["parameters"]}
+        if origins is not None:
+            origins.update(own)
+    fields["schedules"] = resolved
+
+
+def _remember(origins: Origins | None, at: KeyPath, origin: Origin) -> None:
+    if origins is not None:
+        origins[at] = origin
+
+
+def _forget(origins: Origins | None, at: KeyPath) -> None:
+    if origins is not None:
+        for known in [known for known in origins if known[: len(at)] == at]:
+            del origins[known]
+
+
+def _layer(document: Document, at: KeyPath) -> Layer:
+    data: Any = document.data
+    for key in at:
+        data = data.get(key) if isinstance(data, dict) else None
+    return Layer(document=document, at=at, data=_mapping(data))
+
+
+def _named(document: Document, at: KeyPath) -> Iterator[Layer]:
+    for name in _layer(document, at).data:
+        yield _layer(document, (*at, name))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else NOTHING

@@ -1,0 +1,36 @@
+"""When a deployment runs: cron, interval and rrule, checked, said in words, and counted out in a time zone.
+
+Everything follows what Prefect's scheduler does with a schedule, also where that surprises; what surprises is a
+fault in a file. Nothing here reads a clock or a network, only the time zone data that is installed.
+
+    zones.py        time zones by their names, and clock times in them
+    cron.py         what is wrong with a cron expression, its values, its clock times
+    interval.py     the same of intervals
+    rrule.py        the same of rules
+    spec.py         an entry of the YAML -> Timing, or what is wrong with it
+    stored.py       the server's JSON <-> Timing, in one canonical form, so that `==` compares meaning
+    occurrences.py  the runs of a timing
+    words.py        a timing in English
+
+croniter and dateutil.rrule are loaded only when a schedule needs them.
+"""
+
+from __future__ import annotations
+
+from reconcile.schedule.occurrences import occurrences
+from reconcile.schedule.spec import read_spec
+from reconcile.schedule.stored import read_stored, write_stored
+from reconcile.schedule.words import explain
+from reconcile.schedule.zones import canonical_zone, check_zone, is_utc, nearest_zone
+
+__all__ = [
+    "canonical_zone",
+    "check_zone",
+    "explain",
+    "is_utc",
+    "nearest_zone",
+    "occurrences",
+    "read_spec",
+    "read_stored",
+    "write_stored",
+]

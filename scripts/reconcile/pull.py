@@ -1,0 +1,343 @@
+"""Where a deployment's code is, and what a worker does to get it: data and pure functions, no git and no disk.
+
+The pull steps are those that Prefect's own `flow.from_source(...).deploy(...)` writes; a test compares them with
+the SDK's. Paths here are mostly paths of workers, that is of other machines, so they are handled as text of the
+Windows or the POSIX kind whatever the machine this runs on.
+"""
+
+from __future__ import annotations
+
+import ntpath
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PureWindowsPath
+from typing import Any, Final
+
+from reconcile.errors import SourceError
+
+GIT_CLONE: Final = "prefect.deployments.steps.git_clone"
+SET_WORKING_DIRECTORY: Final = "prefect.deployments.steps.set_working_directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitSource:
+    """A git repository at a branch, a tag or a commit (its full SHA); none of them: the default branch.
+
+    `secret` and `github_credentials` are names of blocks on the server that hold the token for `url`.
+    """
+
+    url: str
+    branch: str | None = None
+    tag: str | None = None
+    commit: str | None = None
+    secret: str | None = None
+    github_credentials: str | None = None
+    directories: tuple[str, ...] = ()
+    include_submodules: bool = False
+
+    @property
+    def block(self) -> str | None:
+        """The block that holds the token, as Prefect writes it: `secret/NAME` or `github-credentials/NAME`."""
+        if self.secret:
+            return f"secret/{self.secret}"
+        return f"github-credentials/{self.github_credentials}" if self.github_credentials else None
+
+    @property
+    def at(self) -> str:
+        """The branch, tag or commit, in words."""
+        named = (("branch", self.branch), ("tag", self.tag), ("commit", self.commit))
+        return next((f"{kind} {name}" for kind, name in named if name), "its default branch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSource:
+    """A folder of the workers' machine: absolute (Windows or POSIX), or relative to the repository's root.
+
+    `read_from`: where the same code can be read from this machine.
+    """
+
+    path: str
+    read_from: GitSource | PathSource | None = None
+
+
+Source = GitSource | PathSource
+
+
+# --- What a worker does -------------------------------------------------------------------------------------------
+
+
+def pull_steps(source: Source, *, root: str | None) -> tuple[dict[str, Any], ...]:
+    """The pull steps that Prefect's SDK would write for a source.
+
+    `root` is the absolute path of the repository on the workers' machine, which relative paths are below.
+    """
+    if isinstance(source, PathSource):
+        return ({SET_WORKING_DIRECTORY: {"directory": worker_directory(source.path, root=root)}},)
+    # The SDK writes `branch` always, as null when there is none, and everything else only when it is set.
+    # It writes `clone_directory_name` only for a repository that was given a name of its own, which none has here.
+    step: dict[str, Any] = {"repository": source.url, "branch": source.branch or source.tag}
+    if source.directories:
+        step["directories"] = list(source.directories)
+    if source.include_submodules:
+        step["include_submodules"] = True
+    if source.commit:
+        step["commit_sha"] = source.commit
+    if source.secret:
+        step["credentials"] = {"access_token": _placeholder("secret", source.secret)}
+    elif source.github_credentials:
+        step["credentials"] = _placeholder("github-credentials", source.github_credentials)
+    return ({GIT_CLONE: step},)
+
+
+def _placeholder(block_type: str, name: str) -> str:
+    return f"{{{{ prefect.blocks.{block_type}.{name} }}}}"
+
+
+# --- Paths of other machines --------------------------------------------------------------------------------------
+
+# `//server/share` is taken as Windows': on POSIX two leading slashes are the same as one, and nobody writes them.
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|[\\/]{2}[^\\/]")
+_DEVICE_UNC = re.compile(r"[\\/]{2}[?.][\\/]UNC[\\/]", re.IGNORECASE)
+_DEVICE = re.compile(r"[\\/]{2}[?.][\\/](?=[A-Za-z]:)")
+
+
+def is_windows_path(text: str) -> bool:
+    """Whether a path is absolute on Windows: with a drive (`C:/x`) or on a share (`//server/share`)."""
+    return _WINDOWS.match(text) is not None
+
+
+def is_absolute_path(text: str) -> bool:
+    """Whether a path is absolute, on Windows or on POSIX."""
+    return is_windows_path(text) or text.startswith("/")
+
+
+def worker_directory(text: str, *, root: str | None = None) -> str:
+    """An absolute path as the SDK would write it on the worker's own machine; a relative one is below `root`."""
+    if not is_absolute_path(text):
+        if root is None or not is_absolute_path(root):
+            raise SourceError(
+                f"The path {text!r} is relative, and the folder it is relative to is not known.",
+                "Write an absolute path, or `deploy_as:` with a git source.",
+            )
+        text = posixpath.join(root, inside(text, f"The path {text!r}"))
+    return _tidy_windows(text) if is_windows_path(text) else _tidy_posix(text)
+
+
+def canonical_directory(text: str) -> str:
+    """A form of a worker's path in which two paths of one folder are the same text.
+
+    Windows knows no case and takes both slashes; on POSIX case matters.
+    """
+    if is_windows_path(text):
+        return _tidy_windows(text).lower()
+    if text.startswith("/"):
+        return _tidy_posix(text)
+    return posixpath.normpath(text.replace("\\", "/"))
+
+
+def same_directory(a: str, b: str) -> bool:
+    """Whether two workers' paths name one folder, whatever the slashes, and on Windows the case."""
+    return canonical_directory(a) == canonical_directory(b)
+
+
+def _tidy_windows(text: str) -> str:
+    plain = _DEVICE.sub("", _DEVICE_UNC.sub(r"\\\\", text))
+    tidy = str(PureWindowsPath(ntpath.normpath(plain)))
+    # Python's resolve() on Windows answers with the drive's letter in upper case.
+    return tidy[0].upper() + tidy[1:]
+
+
+def _tidy_posix(text: str) -> str:
+    return "/" + posixpath.normpath(text).lstrip("/")
+
+
+def inside(text: str, what: str) -> str:
+    """A relative path with forward slashes and nothing to fold; refused when it climbs out of its folder."""
+    path = posixpath.normpath(text.replace("\\", "/"))
+    if re.match(r"[A-Za-z]:", path) or path.startswith("/"):
+        raise SourceError(f"{what} must be relative to its source.", "Leave out the drive and the leading slash.")
+    if path == ".." or path.startswith("../"):
+        raise SourceError(f"{what} must stay below its source's folder.", "Leave out the `..`.")
+    return path
+
+
+# --- Entrypoints --------------------------------------------------------------------------------------------------
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+def canonical_entrypoint(entrypoint: str) -> str:
+    r"""An entrypoint with forward slashes: `src\basic.py:flow` is `src/basic.py:flow`, which runs on every system."""
+    path, colon, function = entrypoint.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        return entrypoint
+    return f"{posixpath.normpath(path.replace(chr(92), '/'))}:{function}"
+
+
+def entrypoint_candidates(entrypoint: str) -> tuple[tuple[str, ...], str]:
+    """The files of a source in which an entrypoint may be, best first, and the function's name.
+
+    Prefect takes `path/file.py:function`, `package.module:function` and `package.module.function`. The function may
+    be a method, `Class.method`, except in the last form.
+    """
+    path, function = _split_entrypoint(entrypoint)
+    if path.endswith(".py"):
+        return (inside(path, f"The entrypoint {entrypoint!r}"),), function
+    if not _MODULE.fullmatch(path):
+        raise _not_an_entrypoint(entrypoint)
+    module = path.replace(".", "/")
+    names = (f"{module}.py", f"{module}/__init__.py")
+    # `src/` is where an installed package has its modules; the plain folder is what Prefect finds by itself.
+    return (*names, *(f"src/{name}" for name in names)), function
+
+
+def _split_entrypoint(entrypoint: str) -> tuple[str, str]:
+    separator = ":" if ":" in entrypoint else "."
+    path, _, function = entrypoint.rpartition(separator)
+    is_file_alone = separator == "." and function == "py"
+    if not path or is_file_alone or not _MODULE.fullmatch(function) or not path.isprintable():
+        raise _not_an_entrypoint(entrypoint)
+    return path, function
+
+
+def _not_an_entrypoint(entrypoint: str) -> SourceError:
+    return SourceError(
+        f"The entrypoint {entrypoint!r} must name a file and its flow function, or a module and its flow function.",
+        "Write `folder/file.py:function` or `package.module:function`.",
+    )
+
+
+# --- Git addresses and names --------------------------------------------------------------------------------------
+
+_HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_PORT = r"(?::(?P<port>[0-9]{1,5}))?"
+_REST = r"/[^\s\\\x00-\x1f\x7f]+"
+_HTTP = re.compile(rf"(?P<scheme>https?)://{_HOST}{_PORT}{_REST}")
+_SSH = re.compile(rf"ssh://(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?{_HOST}{_PORT}{_REST}")
+_SCP = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]*@{_HOST}:[^\s\\:\x00-\x1f\x7f-][^\s\\\x00-\x1f\x7f]*")
+_USERINFO = re.compile(r"(?:https?://[^/\s@]*@|[a-z+]+://[^/\s@]*:[^/\s@]*@)", re.IGNORECASE)
+_FULL_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_DEFAULT_PORT: Final = "443"
+
+
+def transport(url: str) -> str | None:
+    """How git reaches an address: `https`, `http`, `ssh` or `file`; None for any other, which is not used.
+
+    Everything that git would take for a helper's command (`ext::`), an option or a hidden login is none of these.
+    """
+    if match := _HTTP.fullmatch(url):
+        return match["scheme"]
+    if _SSH.fullmatch(url) or _SCP.fullmatch(url):
+        return "ssh"
+    return "file" if is_absolute_path(url) and url.isprintable() else None
+
+
+def without_login(text: str) -> str:
+    """A text in which the addresses have lost their `user:password@`."""
+    return re.sub(r"(?<=://)[^/\s@]*@", "", text)
+
+
+def is_ref_name(name: str) -> bool:
+    """Whether git takes a text as the name of a branch or tag: the rules of `git check-ref-format --branch`."""
+    parts = name.split("/")
+    return (
+        bool(name)
+        and not name.startswith("-")
+        and name != "HEAD"
+        and not name.endswith(".")
+        and not re.search(r"\.\.|@\{|[\x00-\x20\x7f~^:?*\[\\]", name)
+        and all(part and not part.startswith(".") and not part.endswith(".lock") for part in parts)
+    )
+
+
+def check(source: GitSource) -> SourceError | None:
+    """What is wrong with a git source as it is written, or None."""
+    return next(_faults(source), None)
+
+
+def _faults(source: GitSource) -> Iterator[SourceError]:
+    shown = without_login(source.url)
+    if _USERINFO.match(source.url):
+        yield SourceError(
+            f"The address {shown} must not hold a user or a password.",
+            "Put the token in a Secret block and write `token: {secret: NAME}`.",
+        )
+    how = transport(source.url)
+    if how is None:
+        yield SourceError(
+            f"{shown!r} is not an address that git sources can have.",
+            "Write `https://host/owner/repository.git` or `git@host:owner/repository.git`.",
+        )
+    if source.block and how != "https":
+        yield SourceError(
+            f"The token of {shown} would not be used: Prefect gives tokens to https addresses only.",
+            "Write the address with https, or leave out the token.",
+        )
+    yield from _ref_faults(source)
+    for directory in source.directories:
+        if not directory or directory.startswith("-") or is_absolute_path(directory) or ".." in directory.split("/"):
+            yield SourceError(
+                f"The directory {directory!r} of {shown} must be a folder inside the repository.",
+                "Write it relative to the repository's root, as in `src/flows`.",
+            )
+
+
+def _ref_faults(source: GitSource) -> Iterator[SourceError]:
+    shown = without_login(source.url)
+    if sum(1 for ref in (source.branch, source.tag, source.commit) if ref is not None) > 1:
+        yield SourceError(f"{shown} must have one of branch, tag and commit, not several.", "Keep one of them.")
+    for kind, name in (("branch", source.branch), ("tag", source.tag)):
+        if name is not None and not is_ref_name(name):
+            yield SourceError(f"{name!r} of {shown} is not a name that a {kind} can have.", "Check its spelling.")
+    if source.commit is not None and not _FULL_SHA.fullmatch(source.commit):
+        yield SourceError(
+            f"The commit {source.commit!r} of {shown} must be a full SHA of 40 hexadecimal digits, in lower case.",
+            "Copy it from `git rev-parse COMMIT`.",
+        )
+
+
+# --- Who may be given a token -------------------------------------------------------------------------------------
+
+
+def may_send(source: GitSource, observed_pull_steps: Iterable[Sequence[Mapping[str, Any]]]) -> bool:
+    """Whether the source's token may be given to the source's host.
+
+    Only when a deployment that is on the server already gives the token of the same block to the same host and port,
+    over https. So a pull request, which writes the source but not the server, cannot have a token sent elsewhere.
+    """
+    host = https_host(source.url)
+    if host is None or source.block is None:
+        return False
+    return any((host, source.block) in _tokens_given(step) for steps in observed_pull_steps for step in steps)
+
+
+def https_host(url: str) -> tuple[str, str] | None:
+    """Host and port of an https address; None for any other, and for one that two readers could read differently."""
+    match = _HTTP.fullmatch(url)
+    if match is None or match["scheme"] != "https":
+        return None
+    return match["host"].lower(), (match["port"] or _DEFAULT_PORT).lstrip("0")
+
+
+def _tokens_given(step: object) -> set[tuple[tuple[str, str], str]]:
+    inputs = step.get(GIT_CLONE) if isinstance(step, Mapping) else None
+    if not isinstance(inputs, Mapping) or not isinstance(url := inputs.get("repository"), str):
+        return set()
+    host = https_host(url)
+    credentials = inputs.get("credentials")
+    inner = credentials.get("access_token") if isinstance(credentials, Mapping) else None
+    blocks = (
+        _block_of(credentials, "github-credentials"),
+        _block_of(inner, "secret"),
+        _block_of(inputs.get("access_token"), "secret"),
+    )
+    return {(host, block) for block in blocks if host and block}
+
+
+def _block_of(value: object, block_type: str) -> str | None:
+    if not isinstance(value, str):
+        return None
+    match = re.fullmatch(rf"\{{\{{\s*prefect\.blocks\.{block_type}\.([^\s{{}}.]+)\s*\}}\}}", value.strip())
+    return f"{block_type}/{match[1]}" if match else None

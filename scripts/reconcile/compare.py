@@ -1,0 +1,127 @@
+"""When two values are the same although they are written differently, and what of a deployment is compared.
+
+Representation is no difference: `src\\basic.py` and `src/basic.py`, 1 and 1.0, null and the server's default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from reconcile.model import NOTHING, ConcurrencyLimit, Deployment, Schedule, WorkPool
+from reconcile.pull import SET_WORKING_DIRECTORY, canonical_directory, canonical_entrypoint
+from reconcile.schedule import write_stored
+
+NO_PARAMETERS: Final = {"type": "object", "properties": {}}
+"""How the server stores the schema of a flow without parameters, whatever empty form was sent."""
+
+
+def canonical(value: Any) -> str:
+    """A text that is equal for values that mean the same: keys sorted, whole floats as integers, true never 1."""
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of JSON mean the same."""
+    return canonical(one) == canonical(other)
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` laid over `below`: mappings merge at every depth, anything else replaces."""
+    merged = dict(below)
+    for key, value in above.items():
+        lower = merged.get(key)
+        merged[key] = overlay(lower, value) if isinstance(value, Mapping) and isinstance(lower, Mapping) else value
+    return merged
+
+
+def comparable(deployment: Deployment, name: str) -> Any:
+    """The value of a field in the form in which it is compared and fingerprinted. Schedules: see `of_schedule`."""
+    value = getattr(deployment, name)
+    if name == "description":
+        return value or None
+    if name == "entrypoint":
+        return canonical_entrypoint(value) if value else None
+    if name == "pull_steps":
+        return [_comparable_step(step) for step in value]
+    if name == "tags":
+        return sorted(set(value))
+    if name == "parameter_schema":
+        return value or NO_PARAMETERS
+    if name == "concurrency_limit":
+        return None if value is None else _of_limit(value)
+    return value
+
+
+def of_schedule(schedule: Schedule) -> dict[str, Any]:
+    """What git owns of a schedule, as it is compared."""
+    return {**write_stored(schedule.timing), "parameters": dict(schedule.parameters)}
+
+
+def paired(
+    desired: Iterable[Schedule], observed: Sequence[Schedule]
+) -> list[tuple[Schedule | None, Schedule | None]]:
+    """Desired schedules with the observed ones that they are, by slug; then the observed ones nobody declares.
+
+    An observed schedule without a slug is taken for a desired one of the same timing that has none yet, so that it
+    can be given its slug and keep its id and its runs.
+    """
+    by_slug = {schedule.slug: schedule for schedule in observed if schedule.slug is not None}
+    nameless = [schedule for schedule in observed if schedule.slug is None]
+    pairs: list[tuple[Schedule | None, Schedule | None]] = []
+    for schedule in desired:
+        partner = by_slug.pop(schedule.slug, None)
+        if partner is None:
+            partner = _alike(schedule, nameless)
+            if partner is not None:
+                nameless = [other for other in nameless if other is not partner]
+        pairs.append((schedule, partner))
+    return [*pairs, *((None, left) for left in (*by_slug.values(), *nameless))]
+
+
+def desired_template(desired: WorkPool, observed: WorkPool | None) -> dict[str, Any]:
+    """The job template to reach: the file's own, else the one that stands, else the type's; the defaults laid over it."""
+    standing = observed.job_template if observed and observed.job_template else desired.type_template
+    base = desired.job_template or standing
+    variables = dict(base.get("variables") or {})
+    properties = {name: dict(prop) for name, prop in (variables.get("properties") or {}).items()}
+    for name, default in desired.job_defaults.items():
+        known = properties.setdefault(name, {"title": name})
+        lower = known.get("default", NOTHING)
+        both = isinstance(default, Mapping) and isinstance(lower, Mapping)
+        known["default"] = overlay(lower, default) if both else default
+    return {**base, "variables": {**variables, "properties": properties}}
+
+
+def _comparable_step(step: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A pull step whose folder is written in one way; a worker's folder may be a Windows path."""
+    inputs = step.get(SET_WORKING_DIRECTORY)
+    if not isinstance(inputs, Mapping) or not isinstance(directory := inputs.get("directory"), str):
+        return step
+    return {**step, SET_WORKING_DIRECTORY: {**inputs, "directory": canonical_directory(directory)}}
+
+
+def _alike(schedule: Schedule, candidates: Sequence[Schedule]) -> Schedule | None:
+    same_timing = [other for other in candidates if same(write_stored(other.timing), write_stored(schedule.timing))]
+    same_whole = [other for other in same_timing if same(other.parameters, schedule.parameters)]
+    return next(iter((*same_whole, *same_timing)), None)
+
+
+def _of_limit(limit: ConcurrencyLimit) -> dict[str, Any]:
+    return {
+        "limit": limit.limit,
+        "collision_strategy": limit.collision_strategy,
+        "grace_period_seconds": limit.grace_period_seconds,
+        **({"shared": limit.shared} if limit.shared else {}),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

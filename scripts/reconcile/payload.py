@@ -1,0 +1,229 @@
+"""State -> the server's JSON: the fewest requests that bring about a change, as data. The inverse of `observed`.
+
+Each quirk of the server that shapes a request here has a contract test against a real server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from reconcile.compare import desired_template, paired
+from reconcile.fingerprint import write_version
+from reconcile.model import Deployment, Schedule, WorkPool, WorkQueue
+from reconcile.plan import Change
+from reconcile.schedule import write_stored
+from reconcile.wire import Request
+
+
+def create_flow(name: str) -> Request:
+    """A flow of that name. The server answers with the one that stands, if there is one."""
+    return Request(method="POST", path="/flows/", body={"name": name})
+
+
+def create_deployment(desired: Deployment, flow_id: str, commit: str) -> Request:
+    """A new deployment.
+
+    Everything is said, defaults too: a POST resets what it leaves out, so that a repeated one does no harm.
+    """
+    body = {
+        "name": desired.name,
+        "flow_id": flow_id,
+        **{name: value for field in _PLAIN for name, value in _field(desired, field).items()},
+        "parameter_openapi_schema": dict(desired.parameter_schema or {}),
+        "schedules": [_schedule(schedule) for schedule in desired.schedules],
+        "paused": bool(desired.paused),
+        "version": write_version(desired, commit),
+    }
+    if desired.concurrency_limit is not None:
+        body.update(_field(desired, "concurrency_limit"))
+    return Request(method="POST", path="/deployments/", body=body)
+
+
+def update_deployment(change: Change, commit: str) -> Iterator[Request]:
+    """What changes a deployment that stands: schedules that go, slugs for those without, then one PATCH.
+
+    The PATCH comes last always, also where only a schedule goes: it is what brings the coming runs back within
+    seconds, and it carries the version, which must not be written before the rest is true.
+    """
+    desired, observed = change.desired, change.observed
+    assert isinstance(desired, Deployment) and isinstance(observed, Deployment)
+    fields = {field.field for field in change.fields}
+    body: dict[str, Any] = {"version": write_version(desired, commit)}
+    if "schedules" in fields:
+        yield from _schedules_before(desired, observed)
+        body["schedules"] = _schedules_within(desired, observed, change)
+        if not body["schedules"]:
+            del body["schedules"]
+    if "concurrency_limit" in fields and observed.concurrency_limit and observed.concurrency_limit.shared:
+        # A limit sent while a shared one is linked rewrites that for everyone; null deletes it for everyone.
+        yield Request(method="PATCH", path=_path(observed), body={"global_concurrency_limit_id": None})
+    for name in sorted(fields - {"schedules"}):
+        body.update(_field(desired, name))
+    yield Request(method="PATCH", path=_path(observed), body=body)
+
+
+_PLAIN = (
+    "description",
+    "entrypoint",
+    "path",
+    "pull_steps",
+    "tags",
+    "parameters",
+    "enforce_parameter_schema",
+    "work_pool",
+    "job_variables",
+)
+
+
+def _field(desired: Deployment, name: str) -> dict[str, Any]:
+    """One field of ours as the fields of the server's that say it."""
+    if name in ("work_pool", "work_queue"):
+        # The pool alone resets the queue to `default`; the queue alone is looked for in no pool at all. The
+        # variables go along because the server checks what is sent against the pool's template.
+        return {
+            "work_pool_name": desired.work_pool,
+            "work_queue_name": desired.work_queue,
+            "job_variables": dict(desired.job_variables),
+        }
+    if name == "tags":
+        return {"tags": [*desired.tags, *([desired.mark.tag] if desired.mark else [])]}
+    if name == "pull_steps":
+        return {"pull_steps": [dict(step) for step in desired.pull_steps]}
+    if name == "parameter_schema":
+        return {"parameter_openapi_schema": dict(desired.parameter_schema or {})}
+    if name == "concurrency_limit":
+        return _limit(desired)
+    if name == "paused":
+        return {"paused": bool(desired.paused)}
+    value = getattr(desired, name)
+    return {name: dict(value) if isinstance(value, Mapping) else value}
+
+
+def _limit(desired: Deployment) -> dict[str, Any]:
+    limit = desired.concurrency_limit
+    if limit is None:
+        return {"concurrency_limit": None, "concurrency_options": None}
+    options: dict[str, Any] = {"collision_strategy": limit.collision_strategy}
+    if limit.grace_period_seconds is not None:
+        options["grace_period_seconds"] = limit.grace_period_seconds
+    return {"concurrency_limit": limit.limit, "concurrency_options": options}
+
+
+def _schedule(schedule: Schedule) -> dict[str, Any]:
+    """A schedule whole: a slugged one that leaves its parameters out loses them."""
+    body = {
+        "slug": schedule.slug,
+        "schedule": write_stored(schedule.timing),
+        "parameters": dict(schedule.parameters),
+    }
+    return body if schedule.active is None else {**body, "active": schedule.active}
+
+
+def _schedules_before(desired: Deployment, observed: Deployment) -> Iterator[Request]:
+    """A PATCH deletes no schedule and refuses a mix of slugged and slugless ones: both are mended first."""
+    for wanted, standing in paired(desired.schedules, observed.schedules):
+        if standing is None:
+            continue
+        path = f"{_path(observed)}/schedules/{quote(standing.id or '')}"
+        if wanted is None:
+            yield Request(method="DELETE", path=path)
+        elif standing.slug is None:
+            yield Request(method="PATCH", path=path, body=_schedule(wanted))
+
+
+def _schedules_within(desired: Deployment, observed: Deployment, change: Change) -> list[dict[str, Any]]:
+    """The schedules that the PATCH carries: new ones and those that differ. The others keep what they have."""
+    by_slug = {schedule.slug: schedule for schedule in observed.schedules if schedule.slug is not None}
+    sent = []
+    for wanted, standing in paired(desired.schedules, observed.schedules):
+        if wanted is None or (standing is not None and standing.slug is None):
+            continue
+        prefix = f"schedules.{wanted.slug}"
+        touched = [field for field in change.fields if field.path == prefix or field.path.startswith(f"{prefix}.")]
+        if not touched:
+            continue
+        body = _schedule(wanted)
+        back_on = [field for field in touched if field.path == f"{prefix}.active"]
+        if back_on and wanted.active is None and wanted.slug in by_slug:
+            body["active"] = True
+        sent.append(body)
+    return sent
+
+
+def _path(deployment: Deployment) -> str:
+    return f"/deployments/{quote(deployment.id or '')}"
+
+
+# Work pools
+
+
+def create_pool(desired: WorkPool) -> Iterator[Request]:
+    """A new pool, with its type's template (without one the pool's template is empty), and its queues."""
+    body = {
+        "name": desired.name,
+        "type": desired.type,
+        "description": desired.description,
+        "concurrency_limit": desired.concurrency_limit,
+        "is_paused": bool(desired.is_paused),
+        "base_job_template": desired_template(desired, None),
+    }
+    yield Request(method="POST", path="/work_pools/", body=body)
+    standing = WorkPool(name=desired.name, type=desired.type, queues=(WorkQueue(name="default", priority=1),))
+    yield from _queues(desired, standing)
+
+
+def update_pool(change: Change) -> Iterator[Request]:
+    """What changes a pool that stands."""
+    desired, observed = change.desired, change.observed
+    assert isinstance(desired, WorkPool) and isinstance(observed, WorkPool)
+    fields = {field.field for field in change.fields}
+    body: dict[str, Any] = {name: getattr(desired, name) for name in sorted(fields - {"job_template", "queues"})}
+    if "job_template" in fields:
+        body["base_job_template"] = desired_template(desired, observed)
+    if body:
+        yield Request(method="PATCH", path=f"/work_pools/{quote(desired.name, safe='')}", body=body)
+    if "queues" in fields:
+        yield from _queues(desired, observed)
+
+
+def _queues(desired: WorkPool, observed: WorkPool) -> Iterator[Request]:
+    """The queues that differ, lowest priority number first, and again those that an earlier one pushed away."""
+    path = f"/work_pools/{quote(desired.name, safe='')}/queues"
+    priorities = {queue.name: queue.priority or 0 for queue in observed.queues}
+    standing = {queue.name: queue for queue in observed.queues}
+    for queue in sorted(desired.queues, key=lambda queue: (queue.priority or 10**9, queue.name)):
+        known = standing.get(queue.name)
+        body = {
+            name: value
+            for name in ("concurrency_limit", "description")
+            if (value := getattr(queue, name)) is not None and value != getattr(known, name, None)
+        }
+        if queue.priority is not None and priorities.get(queue.name) != queue.priority:
+            body["priority"] = queue.priority
+        if known is None:
+            yield Request(method="POST", path=path, body={"name": queue.name, **body})
+        elif body:
+            yield Request(method="PATCH", path=f"{path}/{quote(queue.name, safe='')}", body=body)
+        priorities = renumbered(priorities, queue.name, body.get("priority"))
+
+
+def renumbered(priorities: Mapping[str, int], name: str, priority: int | None) -> dict[str, int]:
+    """The priorities of a pool's queues after the server has set one of them.
+
+    A queue that is given another's number pushes that one, and those behind it as far as needed, one further
+    (`bulk_update_work_queue_priorities` in Prefect's server/models/workers.py); one without a number gets the first that is free.
+    """
+    others = sorted((number, other) for other, number in priorities.items() if other != name)
+    if priority is None:
+        taken = {number for number, _ in others}
+        free = next(number for number in range(1, len(taken) + 2) if number not in taken)
+        return {**priorities, name: priorities.get(name, free)}
+    place = next((index for index, (number, _) in enumerate(others) if number >= priority), len(others))
+    moved = {name: priority}
+    last = 0
+    for number, other in [*others[:place], (priority, name), *others[place:]]:
+        last = number if number > last else last + 1
+        moved[other] = last
+    return moved

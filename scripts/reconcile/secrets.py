@@ -1,0 +1,96 @@
+"""Secrets by their looks: known shapes of tokens, passwords in addresses, keys that hold one. Masks them wherever shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+MASK: Final = "********"
+
+_TOKEN_SHAPES: Final = {
+    "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}",
+    "a GitLab token": r"gl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_-]{20,}",
+    "a Prefect API key": r"pn[ub]_[A-Za-z0-9]{20,}",
+    "an AWS access key": r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",
+    "a Slack token": r"xox[abeoprs]-[A-Za-z0-9-]{10,}",
+    "a Slack webhook": r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}",
+    "a Google API key": r"AIza[A-Za-z0-9_-]{35}",
+    "a Stripe key": r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}",
+    "an OpenAI or Anthropic key": r"sk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{32,}",
+    "an npm or PyPI token": r"npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{40,}",
+    "an Azure storage key": r"AccountKey=[A-Za-z0-9+/=]{40,}",
+    "a JSON web token": r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}",
+    "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
+}
+_TOKENS: Final = {name: re.compile(shape) for name, shape in _TOKEN_SHAPES.items()}
+_ANY_TOKEN: Final = re.compile("|".join(f"(?:{shape})" for shape in _TOKEN_SHAPES.values()))
+_URL_PASSWORD: Final = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s:@]*):(?P<password>[^/\s@]+)@")
+_URL_TOKEN: Final = re.compile(r"(?P<before>https?://)(?P<user>[^/\s:@]{20,})@")
+_SECRET_KEY: Final = re.compile(
+    r"(?:^|[_.-])(?:pass(?:word|wd|phrase)?|pwd|contrase(?:ñ|n)a|clave|secret|token|access_?token|api_?key|private_?key|"
+    r"access_?key|secret_?key|credentials?)(?:$|[_.-])",
+    re.IGNORECASE,
+)
+_PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+
+
+def secret_in_text(text: str) -> str | None:
+    """What kind of secret stands in the text, in words, or None."""
+    for name, shape in _TOKENS.items():
+        if shape.search(text):
+            return name
+    found = _URL_PASSWORD.search(text)
+    if found and not _is_placeholder(found["password"]):
+        return "a password in an address"
+    found = _URL_TOKEN.search(text)
+    if found and not _is_placeholder(found["user"]):
+        return "a token in an address"
+    return None
+
+
+def names_a_secret(key: str) -> bool:
+    """Whether a key's name says that its value is a secret (`password`, `api_key`, `clave-softland`)."""
+    return bool(_SECRET_KEY.search(_SNAKE.sub("_", key)))
+
+
+_SNAKE: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def secrets_in(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every secret in a value of JSON, as the path to it and what it is. Placeholders of Prefect are none."""
+    if isinstance(value, str):
+        kind = secret_in_text(value)
+        if kind is not None:
+            yield at, kind
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secrets_in(item, (*at, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from secrets_in(item, (*at, index))
+
+
+def mask_text(text: str) -> str:
+    """The text without its secrets."""
+    text = _ANY_TOKEN.sub(MASK, text)
+    text = _URL_PASSWORD.sub(lambda found: f"{found['before']}{MASK}@", text)
+    return _URL_TOKEN.sub(lambda found: f"{found['before']}{MASK}@", text)
+
+
+def mask(value: Any, key: str = "") -> Any:
+    """The value fit to be shown: secrets by their looks, and anything under a key that names one, are masked.
+
+    A placeholder such as `{{ prefect.blocks.secret.x }}` names a secret and holds none, so it stays.
+    """
+    if isinstance(value, str):
+        return MASK if names_a_secret(key) and value and not _is_placeholder(value) else mask_text(value)
+    if isinstance(value, Mapping):
+        return {name: mask(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [mask(item, key) for item in value]
+    return MASK if names_a_secret(key) and isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _is_placeholder(text: str) -> bool:
+    return bool(_PLACEHOLDER.search(text)) and not _PLACEHOLDER.sub("", text).strip(" :@")

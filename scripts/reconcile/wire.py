@@ -1,0 +1,56 @@
+"""What goes between this tool and a server: what is read, what is written, and who carries it, as plain data.
+
+The fake gateway of the tests and the real one carry the same `Request`s, so a test that holds for one is asked of
+the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The server's own JSON, as it was read: nothing is left out, nothing is interpreted."""
+
+    pools: tuple[Mapping[str, Any], ...] = ()
+    queues: tuple[Mapping[str, Any], ...] = ()
+    flows: tuple[Mapping[str, Any], ...] = ()
+    deployments: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request that changes state. `path` is below the API's address, with everything in it quoted."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many requests were sent."""
+
+    read: int = 0
+    write: int = 0
+    lock: int = 0
+
+
+class Reader(Protocol):
+    """Reads a server. Raises ServerError."""
+
+    def read(self) -> Snapshot:
+        """Everything that a comparison needs."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes to a server. Raises ServerError."""
+
+    def write(self, request: Request) -> Mapping[str, Any]:
+        """Send one request; the answer's JSON, or an empty mapping."""
+        ...

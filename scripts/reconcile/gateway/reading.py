@@ -1,0 +1,206 @@
+"""Reading a server: its raw JSON over httpx, without Prefect, whose import costs more than reading 100 deployments."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import time
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+import httpx
+
+from reconcile.errors import ServerAnswerError, ServerError, ServerUnreachableError
+from reconcile.gateway.target import Target
+from reconcile.secrets import mask_text
+from reconcile.wire import Snapshot
+
+PAGE: Final = 200
+"""Rows a page; the server's own most (PREFECT_API_DEFAULT_LIMIT)."""
+
+RETRIED: Final = frozenset({429, 502, 503, 504})
+PAUSES: Final = (0.2, 0.6, 1.5)
+"""Seconds before each further try. Reading changes nothing, so repeating it is always safe."""
+
+
+class Reading:
+    """Reads one server, and counts the requests it takes."""
+
+    def __init__(self, target: Target) -> None:
+        assert target.url is not None
+        self.target = target
+        self.requests = 0
+        self._client = httpx.Client(
+            base_url=target.url,
+            headers=_headers(target),
+            verify=_verification(target),
+            timeout=target.timeout,
+            follow_redirects=True,
+        )
+        self._csrf: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._client.close()
+
+    def read(self) -> Snapshot:
+        """Everything that a comparison needs, page by page."""
+        return Snapshot(
+            pools=self.rows("/work_pools/filter"),
+            queues=self.rows("/work_queues/filter"),
+            flows=self.rows("/flows/filter"),
+            deployments=self.rows("/deployments/filter"),
+        )
+
+    def rows(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], ...]:
+        """Every row that a filter route answers with; one that two pages hold comes once."""
+        found: dict[str, Mapping[str, Any]] = {}
+        offset = 0
+        while True:
+            page = self.post(path, {**(query or {}), "limit": PAGE, "offset": offset})
+            if not isinstance(page, list):
+                raise ServerError(f"The server's answer to {path} is not a list; is {self.target.url} a Prefect API?")
+            found.update({row["id"]: row for row in page})
+            if len(page) < PAGE:
+                return tuple(found.values())
+            offset += PAGE
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What a reading POST (filter, count, paginate) answers."""
+        return self._ask("POST", path, body)
+
+    def get(self, path: str) -> Any:
+        """What a GET answers."""
+        return self._ask("GET", path, None)
+
+    def secret(self, block: str) -> str | None:
+        """The token that a block keeps (`secret/NAME` or `github-credentials/NAME`); None where there is no such block.
+
+        For git alone, and only for a host that the server gives it to already: see `pull.may_send`.
+        """
+        kind, _, name = block.partition("/")
+        path = f"/block_types/slug/{quote(kind, safe='')}/block_documents/name/{quote(name, safe='')}?include_secrets=true"
+        try:
+            data = self.get(path).get("data") or {}
+        except ServerAnswerError as error:
+            if error.status in {403, 404}:
+                return None
+            raise
+        token = data.get("value" if kind == "secret" else "token")
+        return token if isinstance(token, str) and token else None
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        for pause in (*PAUSES, None):
+            response, failure = self._send(method, path, body)
+            if response is not None and response.status_code == 403 and "CSRF" in response.text and not self._csrf:
+                self._csrf = self._csrf_headers()
+                response, failure = self._send(method, path, body)
+            if failure is None and response is not None and response.status_code not in RETRIED:
+                return self._answer(response, path)
+            if pause is None or isinstance(failure, httpx.ConnectError):
+                break
+            time.sleep(pause)
+        if response is not None:
+            return self._answer(response, path)
+        raise unreachable(self.target, failure)
+
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> tuple[httpx.Response | None, Exception | None]:
+        self.requests += 1
+        try:
+            return self._client.request(method, path, json=body, headers=self._csrf), None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return None, error
+
+    def _answer(self, response: httpx.Response, path: str) -> Any:
+        if response.is_success:
+            try:
+                return response.json()
+            except ValueError:
+                raise ServerError(
+                    f"The server's answer to {path} is not JSON; is {self.target.url} a Prefect API?",
+                    "The address of a Prefect API ends in /api.",
+                ) from None
+        raise refused(self.target, f"{response.request.method} {path}", response.status_code, response.text)
+
+    def _csrf_headers(self) -> dict[str, str]:
+        """A token for servers that want one with each POST (PREFECT_SERVER_CSRF_PROTECTION_ENABLED)."""
+        client = str(uuid.uuid4())
+        token = self._client.get("/csrf-token", params={"client": client}).json()["token"]
+        return {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
+
+
+def unreachable(target: Target, cause: Exception | None) -> ServerUnreachableError:
+    """The server gave no answer, and why."""
+    why = {
+        httpx.ConnectTimeout: "no answer in time",
+        httpx.ReadTimeout: f"no answer within {target.timeout:g} s",
+        httpx.WriteTimeout: f"no answer within {target.timeout:g} s",
+        httpx.RemoteProtocolError: "it broke the connection off",
+        httpx.ReadError: "it broke the connection off",
+    }.get(type(cause), _short(cause))
+    return ServerUnreachableError(
+        f"The server at {mask_text(target.url or '')} ({target.origin}) cannot be reached: {why}.",
+        "Is it running, and is that its address? --local uses Prefect's embedded server instead.",
+    )
+
+
+def refused(target: Target, what: str, status: int, text: str) -> ServerAnswerError:
+    """The server answered a request with an error: in its own words where it has any."""
+    detail = mask_text(_detail(text))
+    hint = {
+        401: "It wants authentication: set PREFECT_API_AUTH_STRING or PREFECT_API_KEY.",
+        403: "It does not let you: check PREFECT_API_AUTH_STRING or PREFECT_API_KEY.",
+        404: "The address of a Prefect API ends in /api.",
+    }.get(status, "")
+    return ServerAnswerError(
+        f"The server at {mask_text(target.url or '')} answered {status} to {what}{': ' + detail if detail else ''}.",
+        status=status,
+        hint=hint,
+    )
+
+
+def _detail(text: str) -> str:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return "" if text.lstrip().startswith("<") else text[:300].strip()
+    found = data.get("detail") or data.get("exception_detail") or data.get("exception_message") or data if isinstance(data, dict) else data
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)[:600]
+
+
+def _short(cause: Exception | None) -> str:
+    text = str(cause).strip()
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted here (PREFECT_API_SSL_CERT_FILE names the authorities)"
+    return text.rstrip(".") or type(cause).__name__
+
+
+def _headers(target: Target) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if target.headers:
+        try:
+            headers.update({str(name): str(value) for name, value in json.loads(target.headers).items()})
+        except (ValueError, AttributeError):
+            raise ServerError("PREFECT_CLIENT_CUSTOM_HEADERS is not a mapping of JSON.", "Correct it.") from None
+    if target.auth:
+        headers["Authorization"] = f"Basic {base64.b64encode(target.auth.encode('utf-8')).decode('ascii')}"
+    elif target.key:
+        headers["Authorization"] = f"Bearer {target.key}"
+    return headers
+
+
+def _verification(target: Target) -> ssl.SSLContext | bool:
+    """Authorities are loaded only for https: that alone takes longer than a request to a server at loopback."""
+    if not target.verify or not (target.url or "").startswith("https:"):
+        return False
+    if target.certificates:
+        return ssl.create_default_context(cafile=target.certificates)
+    return True

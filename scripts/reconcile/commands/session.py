@@ -1,0 +1,313 @@
+"""What the commands share: the files checked, the sources read, the server observed, and the plan between the two."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reconcile.commands.options import Filter
+from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows, source_secrets
+from reconcile.errors import ProblemsError, SourceError, UsageError
+from reconcile.layers import Entry, Layer, Repository, Scope, entries, unused_loans
+from reconcile.model import Mark, ResourceKey, State
+from reconcile.plan import Notice, Plan
+from reconcile.policy import pin_refusals, pinned_elsewhere, with_next_runs
+from reconcile.problem import Problem, Severity, has_errors, in_order
+from reconcile.pull import GitSource, PathSource, Source, may_send
+from reconcile.resolve import Code, Place, resolve, source_problems
+from reconcile.sources import default_cache, open_sources, read_at
+from reconcile.workspace import job_templates, load
+
+if TYPE_CHECKING:
+    from reconcile.gateway.embedded import Embedded
+    from reconcile.gateway.reading import Reading
+    from reconcile.gateway.target import Target
+
+TOOL = Path(__file__).resolve().parents[3]
+"""The repository that this tool is part of: the default root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """A repository that was read: its entries, and the problems found so far."""
+
+    root: Path
+    repository: Repository
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def rules(self) -> Mapping[str, Mapping[str, Any]]:
+        """The rules of each environment."""
+        return self.repository.environments.data.get("environments") or {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """A plan and what it was made from."""
+
+    plan: Plan
+    observed: State
+    target: Target
+    files: Files
+    reads: int
+    wanted: Desired
+
+
+@dataclass(slots=True)
+class Session:
+    """One command's dealings with one server."""
+
+    root: Path
+    target: Target
+    embedded: bool
+    reading: Reading
+    files: Files
+    chosen: Filter
+    adopt: Callable[[ResourceKey], bool] = field(default=lambda key: False)
+    read_secrets: bool = False
+
+
+def read_files(root: Path) -> Files:
+    """The files, held against their schemas and laid over each other."""
+    repository, problems = load(root)
+    if repository is None:
+        raise ProblemsError(in_order(problems))
+    found = tuple(entries(repository))
+    problems += unused_loans(repository)
+    scopes = _scopes(found)
+    problems += source_problems(repository, scopes)
+    problems += source_secrets(_bare_layers(scopes))
+    return Files(root=root, repository=repository, entries=found, problems=in_order(problems))
+
+
+def declared_here(files: Files) -> Desired:
+    """What the files alone say is desired, with every problem that they show: nothing is fetched, no server asked."""
+    codes, problems = resolve(files.repository, files.entries, Place(root=str(files.root)))
+    evidence = _evidence(files.root, [code for code in codes if _is_folder(code.reads)])
+    # A folder that is only on the workers' machine is nothing to warn of here; plan says what it could not read.
+    silent = dict.fromkeys({code.reads for code in codes} - {source for source, _ in evidence.texts})
+    wanted = desired(files.repository, codes, replace(evidence, unreadable=silent))
+    return replace(wanted, problems=in_order((*files.problems, *problems, *wanted.problems)))
+
+
+@contextmanager
+def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], need_env: bool) -> Iterator[Session]:
+    """The files read and a server found. The embedded one starts first, so that it comes up while the files are read."""
+    from reconcile.gateway import target as targets
+
+    with ExitStack() as stack:
+        target = None if local else find_target()
+        embedded = _start(stack) if target is None or target.url is None else None
+        files = read_files(root)
+        chosen = select(files)
+        if need_env and embedded is None and chosen.nothing_said and len(chosen.environments) > 1:
+            raise UsageError(
+                "This repository has several environments; say which of them this server is for.",
+                f"--env {' or --env '.join(sorted(chosen.environments))} (or --env all).",
+            )
+        if embedded is not None:
+            target = embedded.target()
+        assert isinstance(target, targets.Target)
+        from reconcile.gateway.reading import Reading
+
+        reading = stack.enter_context(Reading(target))
+        yield Session(
+            root=root, target=target, embedded=embedded is not None, reading=reading, files=files, chosen=chosen
+        )  # fmt: skip
+
+
+def find_target() -> Target:
+    """The server that Prefect itself would use here."""
+    from reconcile.gateway.target import other_sources, resolve
+
+    others = other_sources(Path.cwd())
+    if others and "PREFECT_API_URL" not in os.environ:
+        from reconcile.gateway.writing import ask_prefect
+
+        return ask_prefect(f"Prefect's settings, {' and '.join(others)} among them")
+    return resolve(os.environ, Path.home())
+
+
+def observe(session: Session, *, sources: bool = True) -> Observation:
+    """Read the sources and the server at the same time, and compare. Raises ProblemsError where the files are wrong."""
+    files, chosen = session.files, _without_pinned(session)
+    place = Place(root=str(session.root), is_here=session.target.is_loopback)
+    codes, problems = resolve(files.repository, files.entries, place)
+    selected = [code for code in codes if _takes(chosen, code.entry)]
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        reading: Future[Any] = pool.submit(session.reading.read)
+        evidence = _evidence(session.root, selected if sources else [])
+        snapshot = reading.result()
+    from reconcile.observed import observed
+
+    standing = observed(snapshot)
+    if session.read_secrets:
+        evidence = _with_tokens(session, evidence, selected, standing)
+    silent = {code.reads: None for code in codes if code.reads not in _tried(evidence)}
+    evidence = replace(evidence, unreadable={**silent, **evidence.unreadable}, known_flow=_known_flows(standing))
+    wanted = desired(files.repository, codes, evidence)
+    found = in_order((*files.problems, *problems, *wanted.problems))
+    if has_errors(found) and sources:
+        raise ProblemsError(found)
+    plan = _plan(session, chosen, wanted, standing, found)
+    return Observation(
+        plan=plan, observed=standing, target=session.target, files=files, reads=session.reading.requests, wanted=wanted
+    )
+
+
+def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, problems: tuple[Problem, ...]) -> Plan:
+    from reconcile.diff import Selection, difference
+
+    known = frozenset(session.files.rules)
+    names = {name for name, entry in wanted.entries.items() if _takes(chosen, entry, name)}
+    selection = Selection(
+        project=str(session.files.repository.project.data.get("name") or "project"),
+        declarations=wanted.declarations,
+        declared=frozenset(wanted.state.deployments),
+        adopt=session.adopt,
+        covers=lambda mark, deployment: chosen.covers(mark, deployment, known),
+    )
+    state = State(
+        pools={name: pool for name, pool in wanted.state.pools.items() if name in _pools_taken(chosen, wanted, names)},
+        deployments={name: one for name, one in wanted.state.deployments.items() if name in names},
+    )
+    found = difference(state, standing, selection)
+    url = session.target.url or ""
+    pins = () if session.embedded else tuple(pin_refusals(session.chosen.named, session.files.rules, url))
+    plan = Plan(
+        target=url,
+        changes=found.changes,
+        unchanged=found.unchanged,
+        holds=found.holds,
+        orphans=found.orphans,
+        foreign=found.foreign,
+        refusals=(*pins, *found.refusals),
+        warnings=(*_left_out(session, chosen), *_as_notices(problems)),
+    )
+    return with_next_runs(plan, standing.deployments, datetime.now(UTC))
+
+
+def _pools_taken(chosen: Filter, wanted: Desired, names: set[str]) -> set[str]:
+    """The pools of the selected deployments; and those that no deployment uses, unless something is picked out."""
+    users: dict[str, set[str]] = {}
+    for name, deployment in wanted.state.deployments.items():
+        users.setdefault(deployment.work_pool or "", set()).add(name)
+    free = set() if chosen.is_partial else wanted.state.pools.keys() - users.keys()
+    return {pool for pool, used_by in users.items() if used_by & names} | free
+
+
+def _without_pinned(session: Session) -> Filter:
+    """The selection without the environments of other servers that nobody asked for by name."""
+    if session.embedded:
+        return session.chosen
+    elsewhere = pinned_elsewhere(session.files.rules, session.target.url or "")
+    left = session.chosen.environments - (elsewhere.keys() - set(session.chosen.named))
+    return replace(session.chosen, environments=frozenset(left))
+
+
+def _left_out(session: Session, chosen: Filter) -> Iterator[Notice]:
+    for name in sorted(session.chosen.environments - chosen.environments):
+        yield Notice(
+            code="environment-left-out",
+            message=f"The environment {name} belongs on another server (its api_url), so it is left out here.",
+        )
+
+
+def _as_notices(problems: Iterable[Problem]) -> Iterator[Notice]:
+    for problem in problems:
+        if problem.severity is Severity.WARNING:
+            text = f"{problem.location}: {problem.message}"
+            yield Notice(code=problem.code, message=f"{text} {problem.hint}".strip())
+
+
+def _takes(chosen: Filter, entry: Entry, key: str = "") -> bool:
+    """Whether an entry is selected. Before its flow is known, a glob with a slash in it takes it for the time being."""
+    names = [entry.declared, final_name(entry), *([key] if key else [])]
+    if not key and any("/" in glob for glob in chosen.only):
+        chosen = replace(chosen, only=())
+    return chosen.takes(entry.scope.area, entry.scope.environment, names)
+
+
+def _known_flows(standing: State) -> KnownFlows:
+    flows: dict[tuple[Mark, str], str] = {}
+    for deployment in standing.deployments.values():
+        if deployment.mark is not None:
+            flows[deployment.mark, deployment.name] = deployment.flow
+    return (lambda mark, name: flows.get((mark, name))) if flows else no_flows
+
+
+def _is_folder(source: Source) -> bool:
+    return isinstance(read_at(source), PathSource)
+
+
+def _evidence(root: Path, codes: Iterable[Code], tokens: Mapping[str, str] | None = None) -> Evidence:
+    """The text of every file that a signature is read from, or why its source cannot be read."""
+    wanted: dict[Source, set[str]] = {}
+    for code in codes:
+        wanted.setdefault(code.reads, set()).update(code.files)
+    texts: dict[tuple[Source, str], str | None] = {}
+    unreadable: dict[Source, SourceError | None] = {}
+    for source, tree in open_sources(wanted, root=root, cache=default_cache(), credentials=tokens).items():
+        if isinstance(tree, SourceError):
+            unreadable[source] = tree
+            continue
+        for path in sorted(wanted[source]):
+            try:
+                texts[source, path] = tree.read(path)
+            except SourceError as error:
+                unreadable[source] = error
+    return Evidence(texts=texts, unreadable=unreadable, templates=job_templates())
+
+
+def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], standing: State) -> Evidence:
+    """A second try of the sources that could not be read, with the tokens that the server keeps for their hosts.
+
+    Only where a deployment on the server already gives that token to that host: a pull request, which can write any
+    address beside a Secret's name, must not get the Secret sent there.
+    """
+    steps = [deployment.pull_steps for deployment in standing.deployments.values()]
+    refused = {source: read_at(source) for source in evidence.unreadable}
+    allowed = {source: at for source, at in refused.items() if isinstance(at, GitSource) and may_send(at, steps)}
+    tokens = {at.block: session.reading.secret(at.block) for at in allowed.values() if at.block}
+    known = {block: token for block, token in tokens.items() if token}
+    again = {source for source, at in allowed.items() if at.block in known}
+    if not again:
+        return evidence
+    more = _evidence(session.root, [code for code in codes if code.reads in again], known)
+    left = {source: error for source, error in evidence.unreadable.items() if source not in again}
+    return replace(evidence, texts={**evidence.texts, **more.texts}, unreadable={**left, **more.unreadable})
+
+
+def _tried(evidence: Evidence) -> set[Source]:
+    return {source for source, _ in evidence.texts} | set(evidence.unreadable)
+
+
+def _scopes(found: Iterable[Entry]) -> list[Scope]:
+    return list({(entry.scope.area, entry.scope.environment): entry.scope for entry in found}.values())
+
+
+def _bare_layers(scopes: Iterable[Scope]) -> list[Layer]:
+    layers = [layer for scope in scopes for named in scope.sources.values() for layer in named]
+    layers += [layer for scope in scopes for layer in scope.schedules.values()]
+    return list({(layer.document.file, layer.at): layer for layer in layers}.values())
+
+
+def _start(stack: ExitStack) -> Embedded:
+    from reconcile.gateway.embedded import Embedded
+
+    say("Starting Prefect's embedded server …")
+    return stack.enter_context(Embedded())
+
+
+def say(text: str) -> None:
+    """A word on how far it is, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+

@@ -1,0 +1,193 @@
+"""Plans, outcomes and problems as lines for people. Styles are names; `terminal` knows what they look like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from reconcile.model import Deployment, Kind, Schedule
+from reconcile.plan import Action, Change, FieldChange, Notice, Outcome, Plan, Reason, Status
+from reconcile.problem import Problem, Severity
+from reconcile.render.escape import safe
+from reconcile.schedule import explain
+
+WIDEST = 160
+"""Characters of a value that are shown; the JSON has it whole."""
+
+
+class Line(NamedTuple):
+    """One line and the name of its style."""
+
+    text: str
+    style: str = ""
+
+
+Lines = Iterator[Line]
+
+_SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.ADOPT: "»", Action.REPLACE: "±", Action.DELETE: "-"}
+_REASONS = {
+    Reason.FILES: "the files changed",
+    Reason.DRIFT: "changed on the server",
+    Reason.BOTH: "changed here and on the server",
+    Reason.SOURCE: "the flow's source changed",
+    Reason.UNKNOWN: "differs",
+}
+
+
+def problem_lines(problems: Sequence[Problem]) -> Lines:
+    """A block for each problem, and how many there are."""
+    for problem in problems:
+        style = "error" if problem.severity is Severity.ERROR else "warning"
+        yield Line(f"{safe(str(problem.location))}: {problem.severity} [{problem.code}] {safe(problem.message)}", style)
+        if problem.hint:
+            yield Line(f"    {safe(problem.hint)}", "dim")
+    errors = sum(problem.severity is Severity.ERROR for problem in problems)
+    yield Line(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}.", "error" if errors else "good")
+
+
+def plan_lines(plan: Plan) -> Lines:
+    """The whole plan: what changes, grouped by area and environment, then what is left as it is."""
+    yield Line(f"Plan for {safe(plan.target)}", "title")
+    group: tuple[str, ...] | None = None
+    for change in sorted(plan.changes, key=_group_order):
+        if _group(change) != group:
+            group = _group(change)
+            yield Line("")
+            yield Line(" / ".join(group), "title")
+        yield from _change_lines(change)
+    yield from _section("Left as the operator set it:", (_hold_text(plan, index) for index in range(len(plan.holds))))
+    yield from _section(
+        "No longer declared, left on the server:",
+        (f"{safe(str(orphan.key))}  ({_coming(orphan.next_run)})" for orphan in plan.orphans),
+    )
+    yield from _section("Not managed from here, never touched:", (safe(str(key)) for key in plan.foreign))
+    yield from _notices("Warnings:", plan.warnings, "warning")
+    yield from _notices("Refused, so nothing is written:", plan.refusals, "error")
+    yield Line("")
+    yield Line(total_text(plan), "title")
+
+
+def total_text(plan: Plan) -> str:
+    """The plan in one sentence."""
+    words = {
+        Action.CREATE: "to create",
+        Action.UPDATE: "to update",
+        Action.ADOPT: "to adopt",
+        Action.REPLACE: "to replace",
+        Action.DELETE: "to delete",
+    }
+    counted = [
+        f"{number} {words[action]}"
+        for action in Action
+        if (number := sum(change.action is action for change in plan.changes))
+    ]
+    return f"{', '.join(counted) or 'Nothing to do'}; {plan.unchanged} unchanged."
+
+
+def outcome_line(outcome: Outcome) -> Line:
+    """How one change ended."""
+    text = f"{outcome.status}  {outcome.action} {outcome.key.kind} {safe(str(outcome.key))}"
+    if outcome.error:
+        return Line(f"{text}: {safe(outcome.error)}", "error" if outcome.status is Status.FAILED else "warning")
+    return Line(f"{text}  ({outcome.seconds:.1f} s)", "good")
+
+
+def outcome_total(outcomes: Sequence[Outcome]) -> Line:
+    """How all of them ended."""
+    counted = [f"{number} {status}" for status in Status if (number := sum(one.status is status for one in outcomes))]
+    bad = any(outcome.status is not Status.DONE for outcome in outcomes)
+    return Line(f"Applied: {', '.join(counted)}.", "error" if bad else "good")
+
+
+def value_text(value: Any) -> str:
+    """A value in the form of JSON, on one line, cut where it is long."""
+    text = safe(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+def _group(change: Change) -> tuple[str, ...]:
+    declaration = change.declaration
+    if declaration is None or declaration.area is None or declaration.environment is None:
+        return ("work pools",) if change.key.kind is Kind.WORK_POOL else (str(change.key.kind),)
+    return declaration.area, declaration.environment
+
+
+def _group_order(change: Change) -> tuple[int, tuple[str, ...], str]:
+    return list(Kind).index(change.key.kind), _group(change), change.key.name
+
+
+def _change_lines(change: Change) -> Lines:
+    place = f"  {safe(str(change.declaration.location.file))}:{change.declaration.location.line}" if change.declaration else ""
+    reason = f"  {_REASONS[change.reason]}" if change.reason else ""
+    style = {Action.CREATE: "good", Action.DELETE: "error"}.get(change.action, "change")
+    yield Line(f"  {_SIGNS[change.action]} {safe(str(change.key))}{place}{reason}", style)
+    if change.action is Action.CREATE:
+        yield from _created_lines(change)
+        return
+    width = min(max((len(safe(field.path)) for field in change.fields), default=0), 44)
+    for field in change.fields:
+        yield Line(f"      {safe(field.path):<{width}}  {_change_text(field)}")
+        yield from _explained(change, field)
+
+
+def _created_lines(change: Change) -> Lines:
+    if isinstance(change.desired, Deployment):
+        for schedule in change.desired.schedules:
+            yield Line(f"      {safe(schedule.slug or '')}: {safe(explain(schedule.timing))}", "dim")
+        if change.desired.paused:
+            yield Line("      paused", "dim")
+
+
+def _explained(change: Change, field: FieldChange) -> Lines:
+    """A schedule's new timing in words, below the field that changes it."""
+    if field.field == "schedules" and isinstance(change.desired, Deployment):
+        for schedule in change.desired.schedules:
+            if _is_timing(field, schedule):
+                yield Line(f"        {safe(explain(schedule.timing))}", "dim")
+
+
+def _is_timing(field: FieldChange, schedule: Schedule) -> bool:
+    prefix = f"schedules.{schedule.slug}"
+    timing = {prefix, *(f"{prefix}.{name}" for name in ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date"))}
+    return field.path in timing
+
+
+def _change_text(field: FieldChange) -> str:
+    if field.before is None:
+        return f"set to {value_text(field.after)}"
+    if field.after is None:
+        return f"{value_text(field.before)} removed"
+    return f"{value_text(field.before)} → {value_text(field.after)}"
+
+
+def _hold_text(plan: Plan, index: int) -> str:
+    hold = plan.holds[index]
+    return f"{safe(str(hold.key))}  {safe(hold.field)} = {value_text(hold.value)}"
+
+
+def _coming(next_run: str | None) -> str:
+    return f"still runs, next {safe(next_run)}" if next_run else "has no run coming"
+
+
+def _section(title: str, rows: Iterable[str]) -> Lines:
+    rows = list(rows)
+    if rows:
+        yield Line("")
+        yield Line(title, "title")
+        for row in rows[:20]:
+            yield Line(f"  {row}")
+        if len(rows) > 20:
+            yield Line(f"  and {len(rows) - 20} more")
+
+
+def _notices(title: str, notices: Sequence[Notice], style: str) -> Lines:
+    if notices:
+        yield Line("")
+        yield Line(title, "title")
+        for notice in notices:
+            yield Line(f"  [{notice.code}] {safe(notice.message)}", style)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,4 +1,7 @@
-"""Arguments, the console, and exit codes. Whatever happens ends in one clear message and the right code, never a traceback."""
+"""Arguments, the console, and exit codes.
+
+Whatever happens ends in one clear message and the right code, never in a traceback.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,10 @@ class _Parser(ArgumentParser):
     """argparse exits 2 on wrong usage, which here means pending changes: 64 instead."""
 
     def error(self, message: str) -> NoReturn:
-        raise _WrongUsage(f"{message[:1].upper()}{message[1:]}.", f"{self.prog} --help tells what there is.")
+        raise _WrongUsageError(f"{message[:1].upper()}{message[1:]}.", f"{self.prog} --help tells what there is.")
 
 
-class _WrongUsage(UsageError):
+class _WrongUsageError(UsageError):
     pass
 
 
@@ -110,10 +113,10 @@ def _bug(wants_json: bool) -> int:
         log.write(mask_text(traceback.format_exc()))
     message = "This is a bug in the tool, not in your files."
     hint = f"What happened is written in {log.name}; please report it."
-    return _failed(_Bug(message, hint), wants_json)
+    return _failed(_BugError(message, hint), wants_json)
 
 
-class _Bug(ReconcileError):
+class _BugError(ReconcileError):
     exit_code = ExitCode.BUG
 
 

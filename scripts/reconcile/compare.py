@@ -1,6 +1,6 @@
-"""When two values are the same although they are written differently, and what of a deployment is compared.
+r"""When two values are the same although they are written differently, and what of a deployment is compared.
 
-Representation is no difference: `src\\basic.py` and `src/basic.py`, 1 and 1.0, null and the server's default.
+Representation is no difference: `src\basic.py` and `src/basic.py`, 1 and 1.0, null and the server's default.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ def of_schedule(schedule: Schedule) -> dict[str, Any]:
     return {**write_stored(schedule.timing), "parameters": dict(schedule.parameters)}
 
 
-def paired(
-    desired: Iterable[Schedule], observed: Sequence[Schedule]
-) -> list[tuple[Schedule | None, Schedule | None]]:
+def paired(desired: Iterable[Schedule], observed: Sequence[Schedule]) -> list[tuple[Schedule | None, Schedule | None]]:
     """Desired schedules with the observed ones that they are, by slug; then the observed ones nobody declares.
 
     An observed schedule without a slug is taken for a desired one of the same timing that has none yet, so that it
@@ -71,7 +69,7 @@ def paired(
     nameless = [schedule for schedule in observed if schedule.slug is None]
     pairs: list[tuple[Schedule | None, Schedule | None]] = []
     for schedule in desired:
-        partner = by_slug.pop(schedule.slug, None)
+        partner = by_slug.pop(schedule.slug or "", None)
         if partner is None:
             partner = _alike(schedule, nameless)
             if partner is not None:

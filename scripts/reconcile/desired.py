@@ -40,7 +40,7 @@ KnownFlows = Callable[[Mark, str], str | None]
 """The flow of a deployment that stands on the server, by its mark and name."""
 
 
-def no_flows(mark: Mark, name: str) -> str | None:
+def no_flows(_: Mark, __: str) -> str | None:
     """Knows no flow: for whoever asks no server."""
     return None
 
@@ -77,7 +77,9 @@ class _Draft:
     evidence: Evidence
     pools: dict[str, WorkPool] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    signatures: dict[tuple[Source, tuple[str, ...], str], Signature | SignatureError | None] = field(default_factory=dict)
+    signatures: dict[tuple[Source, tuple[str, ...], str], Signature | SignatureError | None] = field(
+        default_factory=dict
+    )
     unread: dict[Source, list[Code]] = field(default_factory=dict)
 
 
@@ -191,7 +193,7 @@ def _same_identity(repository: Repository, one: Entry, other: Entry, deployment:
         location=other.location,
         code="deployment-twice",
         message=f"{deployment.key} is declared twice: also at {one.location}. On one server they would overwrite each other.",
-        hint="Give the environment a `name:` such as \"{name}-dev\", or one of the two entries another name.",
+        hint='Give the environment a `name:` such as "{name}-dev", or one of the two entries another name.',
     )
 
 
@@ -294,7 +296,11 @@ def _unread_warnings(draft: _Draft) -> Iterator[Problem]:
             by_reason.setdefault((error.message, error.hint), []).extend(codes)
     for (message, hint), codes in by_reason.items():
         guessed = [code for code in codes if not isinstance(code.entry.fields.get("flow"), str)]
-        naming = f" Flows are taken to be named as on the server, or after their functions: {_some(guessed)}." if guessed else ""
+        naming = (
+            f" Flows are taken to be named as on the server, or after their functions: {_some(guessed)}."
+            if guessed
+            else ""
+        )
         count = f"{len(codes)} deployments" if len(codes) > 1 else repr(codes[0].entry.declared)
         yield Problem(
             location=location_of(codes[0]),
@@ -324,7 +330,13 @@ def _check_parameters(
         for fault in check_parameters(signature, together, require_all=True):
             if fault.code == "parameter-missing":
                 faults.append(
-                    Fault(code=fault.code, message=fault.message, hint=fault.hint, at=("schedules", schedule.slug or ""), on_key=True)
+                    Fault(
+                        code=fault.code,
+                        message=fault.message,
+                        hint=fault.hint,
+                        at=("schedules", schedule.slug or ""),
+                        on_key=True,
+                    )
                 )
     draft.problems += [entry.problem(fault) for fault in faults]
 
@@ -354,7 +366,12 @@ def _schedules(draft: _Draft, entry: Entry) -> Iterator[Schedule]:
             draft.problems.append(
                 entry.problem(
                     Fault(
-                        code=fault.code, message=fault.message, hint=fault.hint, at=at, on_key=fault.on_key, severity=fault.severity
+                        code=fault.code,
+                        message=fault.message,
+                        hint=fault.hint,
+                        at=at,
+                        on_key=fault.on_key,
+                        severity=fault.severity,
                     )
                 )
             )
@@ -489,7 +506,9 @@ def _clear_secrets_at(at: KeyPath, kind: str) -> Iterator[Fault]:
 def _default_problems(document: Document, pool: WorkPool) -> Iterator[Problem]:
     variables = (pool.job_template or pool.type_template or {}).get("variables")
     if isinstance(variables, Mapping):
-        for fault in check_value(dict(pool.job_defaults), {key: value for key, value in variables.items() if key != "required"}):
+        for fault in check_value(
+            dict(pool.job_defaults), {key: value for key, value in variables.items() if key != "required"}
+        ):
             yield Problem(
                 location=document.locate(("job_defaults", *fault.at)),
                 code="job-default-type",

@@ -8,14 +8,30 @@ from typing import Any, Final
 
 from reconcile.compare import comparable, desired_template, of_schedule, paired, same
 from reconcile.fingerprint import Fingerprint, active_code, digest, read_version, schedule_code
-from reconcile.model import DEPLOYMENT_FIELDS, NOTHING, Deployment, Mark, Owner, ResourceKey, Schedule, State, WorkPool, WorkQueue
+from reconcile.model import (
+    DEPLOYMENT_FIELDS,
+    NOTHING,
+    Deployment,
+    Mark,
+    Owner,
+    ResourceKey,
+    Schedule,
+    State,
+    WorkPool,
+    WorkQueue,
+)
 from reconcile.plan import Action, Change, Declaration, FieldChange, Hold, Notice, Orphan, Reason
 from reconcile.secrets import mask
 
 
-def nobody(key: ResourceKey) -> bool:
+def nobody(_: ResourceKey) -> bool:
     """Adopts nothing."""
     return False
+
+
+def everything(_: Mark, __: Deployment) -> bool:
+    """Covers every area and environment."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +46,7 @@ class Selection:
     declarations: Mapping[ResourceKey, Declaration] = field(default_factory=dict)
     declared: Collection[str] = ()
     adopt: Callable[[ResourceKey], bool] = nobody
-    covers: Callable[[Mark, Deployment], bool] = field(default=lambda mark, deployment: True)
+    covers: Callable[[Mark, Deployment], bool] = everything
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +224,9 @@ def _schedule_reason(
     return _overall(reasons)
 
 
-def _schedule_changes(wanted: Schedule | None, standing: Schedule | None, stored: Fingerprint | None) -> Iterator[FieldChange]:
+def _schedule_changes(
+    wanted: Schedule | None, standing: Schedule | None, stored: Fingerprint | None
+) -> Iterator[FieldChange]:
     if wanted is None:
         assert standing is not None
         name = standing.slug or f"#{standing.id}"
@@ -388,7 +406,10 @@ def _children(value: Any) -> dict[str, Any] | None:
     if isinstance(value, Mapping):
         return {str(key): item for key, item in value.items()}
     if isinstance(value, list) and value and all(isinstance(item, Mapping) and len(item) == 1 for item in value):
-        return {f"{index}.{next(iter(item)).rpartition('.')[2]}": next(iter(item.values())) for index, item in enumerate(value)}
+        return {
+            f"{index}.{next(iter(item)).rpartition('.')[2]}": next(iter(item.values()))
+            for index, item in enumerate(value)
+        }
     return None
 
 
@@ -398,4 +419,3 @@ def _leaves(at: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], 
             yield from _leaves((*at, str(key)), item)
     else:
         yield at, value
-

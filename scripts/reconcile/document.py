@@ -32,7 +32,7 @@ from yaml.events import (
 )
 
 from reconcile import traps
-from reconcile.problem import Location, Problem, in_order
+from reconcile.problem import Location, Problem, Severity, in_order
 from reconcile.traps import Trap
 
 MAX_SIZE: Final = 2_000_000
@@ -95,7 +95,7 @@ def read_document(file: str, content: bytes) -> tuple[Document | None, tuple[Pro
     except UnicodeDecodeError as error:
         return None, (_encoding(file, content, error.start),)
     if "\0" in text and text.count("\0") * 3 > len(text):
-        return None, (_encoding(file, content, 0),)
+        return None, (_not_utf8(Location(file=file), "UTF-16 or no text at all"),)
     return _read(file, text)
 
 
@@ -111,7 +111,7 @@ def _read(file: str, text: str) -> tuple[Document | None, tuple[Problem, ...]]:
         file=file,
         data={} if reader.root.value is None else reader.root.value,
         text=text,
-        reported=frozenset(problem.location for problem in problems),
+        reported=frozenset(problem.location for problem in problems if problem.severity is Severity.ERROR),
         start=reader.root.at,
         branch=reader.root.branch,
     )
@@ -170,15 +170,17 @@ def _too_large(size: int) -> Trap:
 
 
 def _encoding(file: str, content: bytes, at: int) -> Problem:
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in content[:4]:
-        message, before = "expected a file in UTF-8, got UTF-16", ""
-    else:
-        byte = content[at]
-        letter = bytes([byte]).decode("cp1252", errors="replace")
-        message = f"expected a file in UTF-8, got the byte 0x{byte:02X} ('{letter}' in Windows-1252)"
-        before = content[:at].decode("utf-8-sig", errors="replace")
-    location = _location(file, before, len(before))
-    return Problem(location=location, code="encoding", message=message, hint="Save the file as UTF-8 in your editor.")
+    before = content[:at].decode("utf-8-sig", errors="replace")
+    letter = content[at : at + 1].decode("cp1252", errors="replace")
+    got = f"the byte 0x{content[at]:02X} ('{letter}' in Windows-1252)"
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        got = "UTF-16"
+    return _not_utf8(_location(file, before, len(before)), got)
+
+
+def _not_utf8(location: Location, got: str) -> Problem:
+    message = f"expected a file in UTF-8, got {got}"
+    return Problem(location=location, code="encoding", message=message, hint="Save it as UTF-8 in your editor.")
 
 
 class _Value(NamedTuple):
@@ -476,7 +478,11 @@ class _Reader:
             self.found.append(trap)
 
     def _check_quoted(self, at: int, end: int) -> None:
-        if "\\" in self.text[at:end] and (trap := traps.double_quoted(self.text, at, end)):
+        if "\\" not in self.text[at:end]:
+            return
+        if trap := traps.half_character(self.text, at, end):
+            raise _UnreadableError(trap)
+        if trap := traps.double_quoted(self.text, at, end):
             self.found.append(trap)
 
     def _plain(self, event: Any, at: int, end: int) -> Any:

@@ -128,7 +128,7 @@ class Git:
         self.cache = cache
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
-        self._ended = False
+        self.ended = False
 
     @classmethod
     def found(cls, cache: Path) -> Git:
@@ -192,7 +192,7 @@ class Git:
     def _keep(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             self._running.add(process)
-            ended = self._ended
+            ended = self.ended
         if ended:
             _kill(process)
 
@@ -217,13 +217,13 @@ class Git:
                 start_new_session=True,
                 creationflags=_CREATION_FLAGS,
             )
-        except OSError as error:
-            raise SourceError(f"git cannot be started ({error.strerror})", "Install git again.") from None
+        except (OSError, ValueError) as error:  # ValueError: a text that no argument can hold
+            raise SourceError(f"git cannot be started ({error})", "Check the address, and that git runs.") from None
 
     def end_all(self) -> None:
         """Ends every git that is running, and those that are still to come."""
         with self._lock:
-            self._ended = True
+            self.ended = True
             running = tuple(self._running)
         for process in running:
             _kill(process)
@@ -332,11 +332,14 @@ _CAUSES: Final = (
 )
 
 
-def explained(said: str, *, block: str | None, token_sent: bool) -> SourceError:
-    """Why git failed, from what it said: a cause without a full stop, to be put into a sentence."""
+def explained(said: str, *, url: str, block: str | None, token_given: bool) -> SourceError:
+    """Why git failed, from what it said: a cause without a full stop, to be put into a sentence.
+
+    `token_given` says whether git had the token of `block`.
+    """
     words = re.sub(r"'[^']*'", "''", said)  # addresses and names, which could hold the words looked for
     if re.search(_LOGIN, words):
-        return _refused(said, block=block, token_sent=token_sent)
+        return _refused(said, url=url, block=block, token_given=token_given)
     for known in _CAUSES:
         if re.search(known.words, words):
             return known.error(known.cause, known.hint)
@@ -345,13 +348,14 @@ def explained(said: str, *, block: str | None, token_sent: bool) -> SourceError:
     return DamagedError(f"git failed, {shown}", "Try `git ls-remote` with this address by hand.")
 
 
-def _refused(said: str, *, block: str | None, token_sent: bool) -> SourceError:
-    if elsewhere := re.search(r"redirecting to (\S+)", without_login(said)):
+def _refused(said: str, *, url: str, block: str | None, token_given: bool) -> SourceError:
+    asking = re.search(r"'(https?://[^/']+)", without_login(said))
+    if asking and not url.startswith(asking[1]):
         return SourceError(
-            f"the host leads to {elsewhere[1]}, which wants a login of its own",
+            f"the host leads to {asking[1]}, which wants a login of its own",
             "Write the address that it leads to, if that is right.",
         )
-    if token_sent:
+    if token_given:
         return SourceError(f"the host refused the token of the block {block}", "Check that it is valid and may read.")
     if block:
         return SourceError(

@@ -163,7 +163,9 @@ def unused_loans(repository: Repository) -> Iterator[Problem]:
     for files in repository.areas.values():
         if files.shared is None:
             continue
-        named = {name for document in files.environments.values() for name in _mapping(document.data.get("deployments"))}
+        named = {
+            name for document in files.environments.values() for name in _mapping(document.data.get("deployments"))
+        }
         for name in _mapping(files.shared.data.get("deployments")):
             if name not in named:
                 yield Problem(
@@ -239,7 +241,9 @@ def _unite(fields: dict[str, Any], origins: Origins | None, tags: list[Any], ori
     _remember(origins, ("tags",), origin)
 
 
-def _merged(below: Any, above: dict[str, Any], origins: Origins | None, at: KeyPath, origin: Origin, *, deep: bool) -> Any:
+def _merged(
+    below: Any, above: dict[str, Any], origins: Origins | None, at: KeyPath, origin: Origin, *, deep: bool
+) -> Any:
     merged = dict(below) if isinstance(below, dict) else {}
     _remember(origins, at, origin)
     for key, value in above.items():

@@ -66,9 +66,7 @@ class Mark:
         return cls(**match.groupdict()) if match else None
 
 
-_MARK = re.compile(
-    r"managed-by:(?P<project>[a-z0-9-]{1,63})/(?P<area>[a-z0-9-]+)/(?P<environment>[a-z0-9-]+)"
-)
+_MARK = re.compile(r"managed-by:(?P<project>[a-z0-9-]{1,63})/(?P<area>[a-z0-9-]+)/(?P<environment>[a-z0-9-]+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,4 @@ class Fault:
 
     def located(self, location: Location) -> Problem:
         """The problem that this fault is at that place."""
-        return Problem(
-            location=location, code=self.code, message=self.message, hint=self.hint, severity=self.severity
-        )
+        return Problem(location=location, code=self.code, message=self.message, hint=self.hint, severity=self.severity)

@@ -165,6 +165,7 @@ def inside(text: str, what: str) -> str:
 
 # --- Entrypoints --------------------------------------------------------------------------------------------------
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -197,7 +198,7 @@ def _split_entrypoint(entrypoint: str) -> tuple[str, str]:
     separator = ":" if ":" in entrypoint else "."
     path, _, function = entrypoint.rpartition(separator)
     is_file_alone = separator == "." and function == "py"
-    if not path or is_file_alone or not _MODULE.fullmatch(function) or not path.isprintable():
+    if not path or is_file_alone or not _MODULE.fullmatch(function) or _CONTROL.search(path):
         raise _not_an_entrypoint(entrypoint)
     return path, function
 

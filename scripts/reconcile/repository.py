@@ -45,6 +45,7 @@ class Repository:
         self.timeout = timeout
         self.directory = git.cache / _cache_name(url)
         self.git_dir = f"--git-dir={self.directory}"
+        self._opened: set[_Wanted] = set()
 
     def open(self, sources: Sequence[GitSource]) -> dict[GitSource, Tree | SourceError]:
         """A tree for each source, which are all of this repository."""
@@ -55,6 +56,7 @@ class Repository:
                 self._have(commits, deadline)
         except SourceError as error:
             return dict.fromkeys(sources, self._about(sources, error))
+        self._opened = {found for found in commits.values() if isinstance(found, _Wanted)}
         return {source: self._tree(source, commits[source]) for source in sources}
 
     def _about(self, sources: Sequence[GitSource], error: SourceError) -> SourceError:
@@ -151,21 +153,25 @@ class Repository:
             ) from None
         shutil.rmtree(aside, onerror=_make_writable)
 
-    def rebuild(self, wanted: _Wanted) -> None:
-        """Fetches a commit into a new cache, after the old one turned out to be damaged."""
+    def damaged(self) -> DamagedError:
+        """The error of a cache that cannot be read."""
+        return DamagedError("its cache is damaged", f"Delete the folder {self.directory}.")
+
+    def rebuild(self) -> None:
+        """Fetches what was opened into a new cache, after the old one turned out to be damaged."""
         deadline = time.monotonic() + self.timeout
         with self._locked(deadline):
             if self.directory.exists():
                 self._remove()
             self._make(deadline)
-            self._fetch([wanted], deadline)
+            self._fetch(sorted(self._opened, key=repr), deadline)
 
     @contextmanager
     def _locked(self, deadline: float) -> Iterator[None]:
         """One process and thread at a time changes the cache of a repository; reading needs no lock."""
         with self.directory.with_suffix(".lock").open("a+b") as file:
             while not _try_lock(file):
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self.git.ended:
                     raise SourceError("another process keeps its cache busy", "Try again when that one has ended.")
                 time.sleep(0.05)
             try:
@@ -184,7 +190,7 @@ class Repository:
     def _checked(self, result: tuple[int, str, str]) -> str:
         code, out, err = result
         if code:
-            raise explained(err, block=self.block, token_sent=self.token is not None)
+            raise explained(err, url=self.url, block=self.block, token_given=self.token is not None)
         return out
 
 
@@ -277,17 +283,19 @@ class GitTree:
         self.commit: str | None = wanted.commit
         self._repository = repository
         self._source = source
-        self._wanted = wanted
         self._objects = _Objects(repository)
         self._lock = threading.Lock()
 
     def read(self, path: str) -> str | None:
         """See Tree.read. A worker has no file outside the source's `directories`, so there is none here either."""
         name = inside(path, f"The file {path!r}")
-        if not name.isprintable() or not self._is_checked_out(name):
+        if "\n" in name or "\0" in name or not self._is_checked_out(name):
             return None
         with self._lock:
-            return self._read(path, name)
+            try:
+                return self._read(path, name)
+            except DamagedError:
+                return self._read_anew(path, name)
 
     def _read(self, path: str, name: str) -> str | None:
         found = self._ask(name)
@@ -301,21 +309,25 @@ class GitTree:
             raise too_large(path, self.label)
         return text_of(found.data, path, self.label)
 
-    def _ask(self, name: str) -> _Object:
-        question = f"{self.commit}:{name}"
+    def _read_anew(self, path: str, name: str) -> str | None:
+        """Reads from a new copy. A file that is not in that one either was left out for its size."""
+        self._objects.stop()
         try:
-            return self._objects.ask(question)
-        except DamagedError:
-            with self._explaining():
-                self._repository.rebuild(self._wanted)
-                return self._objects.ask(question)
-
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
+            self._repository.rebuild()
         except SourceError as error:
-            raise SourceError(f"{self.label} cannot be read: {error.message}.", error.hint) from None
+            raise self._unreadable(error) from None
+        try:
+            return self._read(path, name)
+        except _LeftOutError:
+            raise too_large(path, self.label) from None
+        except DamagedError as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: SourceError) -> SourceError:
+        return SourceError(f"{self.label} cannot be read: {error.message}.", error.hint)
+
+    def _ask(self, name: str) -> _Object:
+        return self._objects.ask(f"{self.commit}:{name}")
 
     def _is_checked_out(self, name: str) -> bool:
         """What `git sparse-checkout set` leaves: the directories, and the files beside and above them."""
@@ -326,18 +338,28 @@ class GitTree:
         return any(folder.startswith(directory) or directory.startswith(folder) for directory in kept)
 
     def _check_absent(self, path: str, name: str) -> None:
-        """Raises when a file that git does not find is there all the same: in a submodule, or left out for its size."""
+        """Raises when a file that git does not find stands in the commit all the same."""
         parts = name.split("/")
         for depth, part in enumerate(parts):
-            mode = self._ask("/".join(parts[:depth])).modes().get(part)
-            if mode == "160000":
+            folder = self._ask("/".join(parts[:depth]))
+            if folder.kind == "missing":
+                raise self._repository.damaged()
+            mode = folder.modes().get(part)
+            if mode is None:
+                return
+            if mode == _SUBMODULE:
                 raise SourceError(
                     f"{path} of {self.label} is in a submodule, and submodules are not read.",
                     "Name the flow with `flow:`.",
                 )
-            if mode is None:
-                return
-        raise too_large(path, self.label)
+        raise _LeftOutError("its cache lacks a file", self._repository.damaged().hint)
+
+
+class _LeftOutError(DamagedError):
+    """The commit has a file that the cache does not have: left out for its size, or lost."""
+
+
+_SUBMODULE: Final = "160000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,7 +393,7 @@ class _Objects:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(name.encode("utf-8", "surrogateescape") + b"\n")
+            process.stdin.write(name.encode("utf-8", "surrogatepass") + b"\n")
             process.stdin.flush()
             return _answer(process.stdout)
         except (OSError, ValueError, IndexError):
@@ -385,14 +407,18 @@ class _Objects:
         self._stop = weakref.finalize(self, _stop, process, errors)
         return process
 
+    def stop(self) -> None:
+        """Ends the process; the next question starts another."""
+        self._process = None
+        self._stop()
+
     def _after_the_end(self) -> _Object:
         """Git ended: newer versions do over an object that was left out for its size, all do over a damaged one."""
         said = _tail(self._errors)
-        self._process = None
-        self._stop()
+        self.stop()
         if "promisor" in said:
             return _Object(kind="missing")
-        raise DamagedError("its cache is damaged", f"Delete the folder {self._repository.directory}.")
+        raise self._repository.damaged()
 
 
 _BARE_KINDS: Final = {b"symlink", b"dangling", b"loop", b"notdir"}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from reconcile.errors import SourceError
 from reconcile.layers import Entry, Layer, Repository, Scope, merge_source
-from reconcile.pull import GitSource, PathSource, Source, check, entrypoint_candidates, is_absolute_path, pull_steps
 from reconcile.problem import Fault, Location, Problem
+from reconcile.pull import GitSource, PathSource, Source, check, entrypoint_candidates, is_absolute_path, pull_steps
 
-REPOSITORY = PathSource(path=".")
+REPOSITORY: Final[Source] = PathSource(path=".")
 """This repository itself."""
 
 
@@ -71,7 +71,9 @@ def _code(repository: Repository, entry: Entry, place: Place) -> Code | list[Pro
     try:
         files, function = entrypoint_candidates(entrypoint)
     except SourceError as error:
-        return [entry.problem(Fault(code="entrypoint-invalid", message=error.message, hint=error.hint, at=("entrypoint",)))]
+        return [
+            entry.problem(Fault(code="entrypoint-invalid", message=error.message, hint=error.hint, at=("entrypoint",)))
+        ]
     name = entry.fields.get("source")
     if not isinstance(name, str):
         pull = repository.project.data.get("pull")
@@ -161,7 +163,9 @@ def _typed(scope: Scope, data: Mapping[str, Any], seen: set[str]) -> Source:
             raise SourceError(f"`read_from` leads in a circle through {name!r}.", "Point it to a git source.")
         layers = scope.sources.get(name)
         if layers is None:
-            raise SourceError(f"`read_from` names the source {name!r}, which is not declared.", nearest(name, scope.sources))
+            raise SourceError(
+                f"`read_from` names the source {name!r}, which is not declared.", nearest(name, scope.sources)
+            )
         reads = _typed(scope, merge_source(layers), {*seen, name})
     source = PathSource(path=data["path"], read_from=reads)
     if not is_absolute_path(source.path):

@@ -443,7 +443,9 @@ def _conflict(error: ValidationError) -> _Words:
     if "dependentSchemas" in steps:
         other = steps[len(steps) - steps[::-1].index("dependentSchemas")]
         return "conflicting-keys", f"'{key}' cannot stand beside '{other}'", "Keep one of the two."
-    return ("unknown-key", f"'{key}' is not allowed here", "Delete it.") if _keyword(error) == "false" else _other(error)
+    if _keyword(error) == "false":
+        return "unknown-key", f"'{key}' is not allowed here", "Delete it."
+    return _other(error)
 
 
 def _other(error: ValidationError) -> _Words:

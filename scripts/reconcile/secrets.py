@@ -1,4 +1,4 @@
-"""Secrets by their looks: known shapes of tokens, passwords in addresses, keys that hold one. Masks them wherever shown."""
+"""Secrets by their looks: known shapes of tokens, passwords in addresses, keys that hold one; and their masks."""
 
 from __future__ import annotations
 

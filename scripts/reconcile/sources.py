@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -77,27 +77,28 @@ def _open_folder(source: Source, root: Path) -> Tree | SourceError:
 
 def _folder(path: str, root: Path) -> Path:
     if is_absolute_path(path):
-        folder = Path(path)
         foreign = is_windows_path(path) != (sys.platform == "win32")
-        if foreign or not _is_folder(folder):
+        folder = None if foreign else _resolved(Path(path))
+        if folder is None:
             raise SourceError(
-                f"The folder {path} is not on this machine, so its flows cannot be read from here.",
+                f"The folder {path!r} is not on this machine, so its flows cannot be read from here.",
                 "Say with `read_from:` which source holds the same code, or name each flow with `flow:`.",
             )
-        return folder.resolve()
-    folder = (root / inside(path, f"The folder {path!r}")).resolve()
+        return folder
+    folder = _resolved(root / inside(path, f"The folder {path!r}"))
+    if folder is None:
+        raise SourceError(f"The repository has no folder {path!r}.", "Check the path of the source.")
     if not folder.is_relative_to(root.resolve()):
         raise SourceError(f"The folder {path!r} leads out of the repository.", "Name a folder inside it.")
-    if not _is_folder(folder):
-        raise SourceError(f"The repository has no folder {path!r}.", "Check the path of the source.")
     return folder
 
 
-def _is_folder(path: Path) -> bool:
+def _resolved(path: Path) -> Path | None:
+    """A folder without symbolic links; None when there is none, or its name is none that a folder can have."""
     try:
-        return path.is_dir()
-    except OSError:
-        return False
+        return path.resolve() if path.is_dir() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _open_git(
@@ -124,9 +125,12 @@ def _open_git(
 
 def _at_once(git: Git, jobs: Sequence[tuple[Repository, list[GitSource]]]) -> list[dict[GitSource, Tree | SourceError]]:
     pool = ThreadPoolExecutor(max_workers=min(MAX_FETCHES, len(jobs)), thread_name_prefix="fetch")
+    futures = [pool.submit(repository.open, group) for repository, group in jobs]
     try:
-        return list(pool.map(lambda job: job[0].open(job[1]), jobs))
-    except BaseException:  # Ctrl-C: git was started apart from this terminal, so it does not get the signal itself
+        while wait(futures, timeout=0.2).not_done:  # in short turns: on Windows a wait does not hear Ctrl-C
+            continue
+        return [future.result() for future in futures]
+    except BaseException:  # git was started apart from this terminal, so that Ctrl-C does not reach it by itself
         git.end_all()
         raise
     finally:

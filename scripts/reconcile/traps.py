@@ -277,17 +277,28 @@ def backslash(at: int, raw: str, escape: str, end: int) -> Trap:
     )
 
 
+_SURROGATE = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F]")
+_CLOSING_QUOTE = re.compile(r"\"(?=\s*(?:$|[,}\]#]|:\s))", re.MULTILINE)
+
+
+def half_character(text: str, at: int, end: int) -> Trap | None:
+    """The fault of an escape that is half of a character, which no text can hold; only libyaml refuses it."""
+    match = _SURROGATE.search(text, at, end)
+    return bad_escape(text, at, match.start()) if match else None
+
+
 def bad_escape(text: str, start: int, at: int) -> Trap:
     """The fault of an escape that YAML does not know, in the double-quoted text that begins at `start`."""
     offset = max(text.rfind("\\", start, at + 1), start)
-    closing = text.find('"', offset + 1)
-    end = min(_line_end(text, offset), closing if closing > 0 else len(text))
+    closing = _CLOSING_QUOTE.search(text, offset + 1)
+    end = min(_line_end(text, offset), closing.start() if closing else len(text))
     raw = text[text.index('"', start, offset + 1) + 1 : end]
     escape = text[offset + 1 : offset + 2]
+    digits = " with these digits" if escape in ("x", "u", "U") else ""
     return Trap(
         start,
         "backslash-in-quotes",
-        f"in double quotes \\{escape} is no escape that YAML knows: the backslash is not read as such",
+        f"in double quotes \\{escape}{digits} is no escape that YAML knows: the backslash is not read as such",
         f"Write '{shorten(raw)}' in single quotes, or with forward slashes.",
         end,
     )
@@ -488,7 +499,7 @@ def _key(text: str, refusal: Refusal) -> Trap | None:
 
 
 def _block(text: str, refusal: Refusal) -> Trap | None:
-    if not re.search("did not find expected|expected <|but found|allowed", refusal.words):
+    if not re.search("did not find expected|expected (?:<|the node)|but found|allowed", refusal.words):
         return None
     before = text[_line_start(text, refusal.at) : refusal.at].rstrip()
     if before.endswith(("'", '"', "}", "]")):
@@ -499,10 +510,10 @@ def _block(text: str, refusal: Refusal) -> Trap | None:
             f"expected the end of the line after {what}, but the text goes on",
             f"{QUOTE_IT} Quotes within it: single ones around double ones, or the other way round.",
         )
+    if text[refusal.at : refusal.at + 1] == ":" and (not before.strip("- ") or before.endswith(("{", ","))):
+        return Trap(refusal.at, "key-not-text", "expected a key before the colon", "Write the key, or delete the line.")
     if trap := _line_above(text, refusal.at):
         return trap
-    if text[refusal.at : refusal.at + 1] == ":" and not before.strip("- "):
-        return Trap(refusal.at, "key-not-text", "expected a key before the colon", "Write the key, or delete the line.")
     if not before.strip("- ") or "allowed" in refusal.words:
         return Trap(
             refusal.at,

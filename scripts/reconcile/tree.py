@@ -43,8 +43,6 @@ class FolderTree:
     def read(self, path: str) -> str | None:
         """See Tree.read."""
         name = inside(path, f"The file {path!r}")
-        if not name.isprintable():
-            return None
         try:
             file = (self.folder / name).resolve()
             if not file.is_relative_to(self.folder):
@@ -53,6 +51,8 @@ class FolderTree:
                 return None
             with file.open("rb") as stream:
                 data = stream.read(MAX_FILE + 1)
+        except ValueError:  # a text that no file's name can be
+            return None
         except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
             cause = getattr(error, "strerror", None) or "its symbolic links lead in a circle"
             raise SourceError(f"{path} of {self.label} cannot be read ({cause}).", "Check its permissions.") from None

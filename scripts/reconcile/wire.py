@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The server's own JSON, as it was read: nothing is left out, nothing is interpreted."""

@@ -1,4 +1,4 @@
-"""Finds and reads the repository's files, each held against its schema. The only I/O that `validate` does besides sources."""
+"""Finds and reads the repository's files, each held against its schema."""
 
 from __future__ import annotations
 
@@ -55,8 +55,16 @@ def _areas(files: _Files) -> Iterator[Path]:
                 yield path
             else:
                 _misnamed(files, path, "An area's folder")
-        elif path.is_file() and path.suffix in {".yaml", ".yml"} and path.name not in {"environments.yaml", "shared.yaml"}:
-            _stray(files, path, "deployments/environments.yaml, deployments/shared.yaml or deployments/<area>/<environment>.yaml")
+        elif (
+            path.is_file()
+            and path.suffix in {".yaml", ".yml"}
+            and path.name not in {"environments.yaml", "shared.yaml"}
+        ):
+            _stray(
+                files,
+                path,
+                "deployments/environments.yaml, deployments/shared.yaml or deployments/<area>/<environment>.yaml",
+            )
 
 
 def _area(files: _Files, folder: Path, environments: Document) -> AreaFiles:
@@ -188,7 +196,9 @@ def _stray(files: _Files, path: Path, expected: str) -> None:
 
 def _misnamed(files: _Files, path: Path, what: str) -> None:
     hint = "Rename it; what the UI shows can be said inside the files."
-    _say(files, path, "name-invalid", f"{what} is named with small letters, digits and hyphens, not {path.name!r}.", hint)
+    _say(
+        files, path, "name-invalid", f"{what} is named with small letters, digits and hyphens, not {path.name!r}.", hint
+    )
 
 
 def job_templates() -> Mapping[str, Mapping[str, Any]]:
@@ -200,5 +210,7 @@ def job_templates() -> Mapping[str, Mapping[str, Any]]:
     path = folder / "server" / "api" / "collections_data" / "views" / "aggregate-worker-metadata.json"
     packages = json.loads(path.read_text(encoding="utf-8"))
     return {
-        kind: worker["default_base_job_configuration"] for workers in packages.values() for kind, worker in workers.items()
+        kind: worker["default_base_job_configuration"]
+        for workers in packages.values()
+        for kind, worker in workers.items()
     }

@@ -1,1 +1,4 @@
-"""The commands, a file each: `configure(parser)` declares its arguments, `run(options)` does it and answers its exit code."""
+"""The commands, a file each.
+
+`configure(parser)` declares a command's arguments, `run(options)` does it and answers its exit code.
+"""

@@ -11,9 +11,15 @@ from reconcile.model import ResourceKey
 def add_adoption(parser: ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument(
-        "--adopt", action="append", default=[], metavar="KEY", help="take over this unmanaged deployment, flow/name; repeatable"
+        "--adopt",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="take over this unmanaged deployment, flow/name; repeatable",
     )
-    parser.add_argument("--adopt-all", action="store_true", help="take over every unmanaged deployment that is declared here")
+    parser.add_argument(
+        "--adopt-all", action="store_true", help="take over every unmanaged deployment that is declared here"
+    )
 
 
 def adopts(options: Namespace) -> Callable[[ResourceKey], bool]:

@@ -62,24 +62,38 @@ class Filter:
 def add_root(parser: ArgumentParser) -> None:
     """`--root` and `--json`, which every command takes."""
     parser.add_argument(
-        "--root", type=Path, default=None, metavar="DIR", help="another tree with prefect.yaml, deployments, pools and flows"
+        "--root",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="another tree with prefect.yaml, deployments, pools and flows",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output, and nothing else there")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON document on standard output, and nothing else there"
+    )
 
 
 def add_selection(parser: ArgumentParser) -> None:
     """`--env`, `--area` and `--only`."""
-    parser.add_argument("--env", action="append", default=[], metavar="NAME", help="an environment, or `all`; repeatable")
+    parser.add_argument(
+        "--env", action="append", default=[], metavar="NAME", help="an environment, or `all`; repeatable"
+    )
     parser.add_argument("--area", action="append", default=[], metavar="NAME", help="an area; repeatable")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="GLOB", help="deployments by declared or final name, or flow/name; repeatable"
+        "--only",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="deployments by declared or final name, or flow/name; repeatable",
     )
 
 
 def add_server(parser: ArgumentParser) -> None:
     """`--local`."""
     parser.add_argument(
-        "--local", action="store_true", help="Prefect's embedded server, started for the length of the command; all environments"
+        "--local",
+        action="store_true",
+        help="Prefect's embedded server, started for the length of the command; all environments",
     )
 
 

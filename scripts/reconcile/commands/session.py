@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconcile.commands.options import Filter
 from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows, source_secrets
+from reconcile.diff import nobody
 from reconcile.errors import ProblemsError, SourceError, UsageError
 from reconcile.layers import Entry, Layer, Repository, Scope, entries, unused_loans
 from reconcile.model import Mark, ResourceKey, State
@@ -59,6 +60,8 @@ class Observation:
     files: Files
     reads: int
     wanted: Desired
+    withheld: bool = False
+    """Whether a source could not be read and its token was not to be used for it, for now."""
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ class Session:
     reading: Reading
     files: Files
     chosen: Filter
-    adopt: Callable[[ResourceKey], bool] = field(default=lambda key: False)
+    adopt: Callable[[ResourceKey], bool] = nobody
     read_secrets: bool = False
 
 
@@ -159,7 +162,13 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
         raise ProblemsError(found)
     plan = _plan(session, chosen, wanted, standing, found)
     return Observation(
-        plan=plan, observed=standing, target=session.target, files=files, reads=session.reading.requests, wanted=wanted
+        plan=plan,
+        observed=standing,
+        target=session.target,
+        files=files,
+        reads=session.reading.requests,
+        wanted=wanted,
+        withheld=_is_withheld(evidence, standing),
     )
 
 
@@ -286,6 +295,12 @@ def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], st
     return replace(evidence, texts={**evidence.texts, **more.texts}, unreadable={**left, **more.unreadable})
 
 
+def _is_withheld(evidence: Evidence, standing: State) -> bool:
+    steps = [deployment.pull_steps for deployment in standing.deployments.values()]
+    unread = [read_at(source) for source, error in evidence.unreadable.items() if error is not None]
+    return any(isinstance(at, GitSource) and at.block is not None and not may_send(at, steps) for at in unread)
+
+
 def _tried(evidence: Evidence) -> set[Source]:
     return {source for source, _ in evidence.texts} | set(evidence.unreadable)
 
@@ -310,4 +325,3 @@ def _start(stack: ExitStack) -> Embedded:
 def say(text: str) -> None:
     """A word on how far it is, on standard error."""
     print(text, file=sys.stderr, flush=True)
-

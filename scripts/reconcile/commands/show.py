@@ -80,7 +80,9 @@ def _fields(files: Files, entry: Entry) -> Iterator[Field]:
             yield Field(f"environment.{name}", rules.data[name], rules.document.locate((*rules.at, name)))
     environments = files.repository.environments
     if "default_timezone" in environments.data:
-        yield Field("default_timezone", environments.data["default_timezone"], environments.locate(("default_timezone",)))
+        yield Field(
+            "default_timezone", environments.data["default_timezone"], environments.locate(("default_timezone",))
+        )
 
 
 def _at(value: Any, at: tuple[str | int, ...]) -> Any:
@@ -103,14 +105,18 @@ def _document(deployment: Deployment, entry: Entry, fields: list[Field]) -> dict
         "line": entry.location.line,
         "work_pool": deployment.work_pool,
         "fields": [
-            {"path": field.path, "value": field.value, "file": field.location.file, "line": field.location.line} for field in fields
+            {"path": field.path, "value": field.value, "file": field.location.file, "line": field.location.line}
+            for field in fields
         ],
     }
 
 
 def _lines(deployment: Deployment, entry: Entry, fields: list[Field]) -> Iterator[Line]:
     yield Line(safe(str(deployment.key)), "title")
-    yield Line(f"{safe(entry.scope.area)} / {safe(entry.scope.environment)}, work pool {safe(deployment.work_pool or '')}", "dim")
+    yield Line(
+        f"{safe(entry.scope.area)} / {safe(entry.scope.environment)}, work pool {safe(deployment.work_pool or '')}",
+        "dim",
+    )
     width = min(max((len(safe(field.path)) for field in fields), default=0), 40)
     for field in fields:
         place = f"{field.location.file}:{field.location.line}"

@@ -117,7 +117,10 @@ def _lines(document: Mapping[str, Any]) -> Iterator[Line]:
     )
     runs = document["runs"]
     style = "warning" if runs["late"] or runs["failed_24h"] else ""
-    yield Line(f"  runs: {runs['running']} running, {runs['late']} late, {runs['failed_24h']} failed in the last 24 hours", style)
+    yield Line(
+        f"  runs: {runs['running']} running, {runs['late']} late, {runs['failed_24h']} failed in the last 24 hours",
+        style,
+    )
     yield Line("")
     yield Line("Work pools", "title")
     for pool in document["pools"]:
@@ -140,7 +143,11 @@ def _pool_lines(pool: Mapping[str, Any]) -> Iterator[Line]:
     if not pool["exists"]:
         yield Line(f"  {name}: declared, not on this server", "warning")
         return
-    notes = [safe(str(pool["type"])), *(["paused"] if pool["paused"] else []), *([] if pool["declared"] else ["not declared here"])]
+    notes = [
+        safe(str(pool["type"])),
+        *(["paused"] if pool["paused"] else []),
+        *([] if pool["declared"] else ["not declared here"]),
+    ]
     online = [worker for worker in pool["workers"] if worker["status"] == "ONLINE"]
     words = ", ".join(safe(worker["name"]) for worker in online) if online else "none online"
     yield Line(f"  {name} ({', '.join(notes)}): workers: {words}", "" if online else "warning")

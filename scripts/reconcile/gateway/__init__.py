@@ -1,1 +1,4 @@
-"""The door to a server: which one (`target`), reading it (`reading`), writing to it (`writing`), Prefect's own embedded one (`embedded`)."""
+"""The door to a server.
+
+Which one (`target`), reading it (`reading`), writing to it (`writing`), and Prefect's own embedded one (`embedded`).
+"""

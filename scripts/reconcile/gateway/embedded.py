@@ -1,6 +1,7 @@
 """Prefect's embedded server, for the length of a command: SQLite under PREFECT_HOME, on a free port, quiet.
 
-An own `prefect server start` takes half the time of the server that Prefect starts behind `get_client()`, and prints nothing here.
+An own `prefect server start` takes half the time of the server that Prefect starts behind `get_client()`, and its
+lines stay out of the terminal.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ START_TIMEOUT: Final = 120.0
 
 STOP_TIMEOUT: Final = 15.0
 
+_START: Final = (sys.executable, "-m", "prefect", "server", "start", "--no-ui")
+
 
 class Embedded:
     """A server process of our own. Starts at once, so that the files can be read meanwhile; `target` waits for it."""
@@ -34,19 +37,22 @@ class Embedded:
         self.url = f"http://127.0.0.1:{self.port}/api"
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # closed with the server
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port), "--no-ui"],
+            [*_START, "--host", "127.0.0.1", "--port", str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=_environment(os.environ, self.url),
             cwd=tempfile.gettempdir(),
-            **_own_group(),
+            creationflags=_OWN_GROUP,
+            start_new_session=True,
         )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def target(self) -> Target:
@@ -62,7 +68,8 @@ class Embedded:
                 return Target(url=self.url, origin="Prefect's embedded server")
             time.sleep(0.1)
         raise ServerUnreachableError(
-            f"Prefect's embedded server did not answer within {START_TIMEOUT:g} s.", f"Its last words: {self._last_words()}"
+            f"Prefect's embedded server did not answer within {START_TIMEOUT:g} s.",
+            f"Its last words: {self._last_words()}",
         )
 
     def stop(self) -> None:
@@ -95,11 +102,8 @@ def _environment(environ: Mapping[str, str], url: str) -> dict[str, str]:
     }
 
 
-def _own_group() -> dict[str, bool | int]:
-    """Ctrl-C is meant for us: we end the server ourselves, after the request in hand."""
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+# Ctrl-C is meant for us: we end the server ourselves, after the request in hand.
+_OWN_GROUP: Final[int] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 def _free_port() -> int:
@@ -115,5 +119,3 @@ def _answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-

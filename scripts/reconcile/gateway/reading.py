@@ -46,7 +46,9 @@ class Reading:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._client.close()
 
     def read(self) -> Snapshot:
@@ -85,7 +87,9 @@ class Reading:
         For git alone, and only for a host that the server gives it to already: see `pull.may_send`.
         """
         kind, _, name = block.partition("/")
-        path = f"/block_types/slug/{quote(kind, safe='')}/block_documents/name/{quote(name, safe='')}?include_secrets=true"
+        path = (
+            f"/block_types/slug/{quote(kind, safe='')}/block_documents/name/{quote(name, safe='')}?include_secrets=true"
+        )
         try:
             data = self.get(path).get("data") or {}
         except ServerAnswerError as error:
@@ -96,6 +100,8 @@ class Reading:
         return token if isinstance(token, str) and token else None
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        response: httpx.Response | None = None
+        failure: Exception | None = None
         for pause in (*PAUSES, None):
             response, failure = self._send(method, path, body)
             if response is not None and response.status_code == 403 and "CSRF" in response.text and not self._csrf:
@@ -139,13 +145,12 @@ class Reading:
 
 def unreachable(target: Target, cause: Exception | None) -> ServerUnreachableError:
     """The server gave no answer, and why."""
-    why = {
-        httpx.ConnectTimeout: "no answer in time",
-        httpx.ReadTimeout: f"no answer within {target.timeout:g} s",
-        httpx.WriteTimeout: f"no answer within {target.timeout:g} s",
-        httpx.RemoteProtocolError: "it broke the connection off",
-        httpx.ReadError: "it broke the connection off",
-    }.get(type(cause), _short(cause))
+    if isinstance(cause, httpx.TimeoutException):
+        why = f"no answer within {target.timeout:g} s"
+    elif isinstance(cause, httpx.RemoteProtocolError | httpx.ReadError):
+        why = "it broke the connection off"
+    else:
+        why = _short(cause)
     return ServerUnreachableError(
         f"The server at {mask_text(target.url or '')} ({target.origin}) cannot be reached: {why}.",
         "Is it running, and is that its address? --local uses Prefect's embedded server instead.",
@@ -172,7 +177,11 @@ def _detail(text: str) -> str:
         data = json.loads(text)
     except ValueError:
         return "" if text.lstrip().startswith("<") else text[:300].strip()
-    found = data.get("detail") or data.get("exception_detail") or data.get("exception_message") or data if isinstance(data, dict) else data
+    found = (
+        data.get("detail") or data.get("exception_detail") or data.get("exception_message") or data
+        if isinstance(data, dict)
+        else data
+    )
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)[:600]
 
 

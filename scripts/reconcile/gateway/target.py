@@ -1,7 +1,7 @@
-"""Which server: resolved as Prefect itself does, from the environment and the active profile, without importing Prefect.
+"""Which server: resolved as Prefect itself does, from the environment and the active profile, without its import.
 
-Where Prefect would also look elsewhere (prefect.toml, a `[tool.prefect]` in pyproject.toml, a .env), the caller is told to ask
-Prefect itself. The order is that of Prefect's settings/sources.py: environment first, the profile last.
+Where Prefect would also look elsewhere (prefect.toml, a `[tool.prefect]` in pyproject.toml, a .env), the caller is
+told to ask Prefect itself. The order is that of Prefect's settings/sources.py: environment first, the profile last.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def target_of(values: Mapping[str, str], origin: str) -> Target:
         origin=origin,
         key=values.get("PREFECT_API_KEY") or None,
         auth=values.get("PREFECT_API_AUTH_STRING") or None,
-        verify=values.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower() not in {"1", "true", "yes", "on", "t", "y"},
+        verify=values.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower()
+        not in {"1", "true", "yes", "on", "t", "y"},
         certificates=values.get("PREFECT_API_SSL_CERT_FILE") or None,
         timeout=timeout,
         headers=values.get("PREFECT_CLIENT_CUSTOM_HEADERS") or None,

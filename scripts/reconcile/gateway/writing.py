@@ -1,8 +1,9 @@
-"""Writing to a server through Prefect's SDK. The only module that imports Prefect; load it only when something is to be written.
+"""Writing to a server through Prefect's SDK. Load it only when something is to be written: it imports Prefect.
 
-The requests are those of `payload`, sent as they are by the SDK's own client, which brings its authentication, its tokens against
-forged requests and its settings. Its typed methods are not used where they lose something: `create_deployment` stores a missing
-description as the text "None" and takes no labels, `update_deployment` no shared limit, and several read more than they need.
+The requests are those of `payload`, sent as they are by the SDK's own client, which brings its authentication, its
+tokens against forged requests and its settings. Its typed methods lose something: `create_deployment` stores a missing
+description as the text "None" and takes no labels, `update_deployment` takes no shared limit, and several read more
+than they need.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Writing:
         self._client.__enter__()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._client.__exit__(kind, error, trace)
 
     def write(self, request: Request) -> Mapping[str, Any]:

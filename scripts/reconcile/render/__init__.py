@@ -1,1 +1,4 @@
-"""What people and machines are shown: each renderer takes plain data. Everything from files or a server is escaped here."""
+"""What people and machines are shown: each renderer takes plain data.
+
+Everything that comes from files or a server is escaped here.
+"""

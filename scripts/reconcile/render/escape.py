@@ -1,4 +1,4 @@
-"""Text from files and servers, made harmless for a terminal: no control character, no mark that turns the line around."""
+"""Text from files and servers, made harmless for a terminal: no control character, nothing that turns a line around."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines onto a stream: with colours where a person looks, plain text anywhere else. rich is loaded only for the former."""
+"""Lines onto a stream: with colours where a person looks, plain text elsewhere. Only the former loads rich."""
 
 from __future__ import annotations
 

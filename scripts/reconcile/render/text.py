@@ -43,7 +43,9 @@ def problem_lines(problems: Sequence[Problem]) -> Lines:
         if problem.hint:
             yield Line(f"    {safe(problem.hint)}", "dim")
     errors = sum(problem.severity is Severity.ERROR for problem in problems)
-    yield Line(f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}.", "error" if errors else "good")
+    yield Line(
+        f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}.", "error" if errors else "good"
+    )
 
 
 def plan_lines(plan: Plan) -> Lines:
@@ -118,7 +120,11 @@ def _group_order(change: Change) -> tuple[int, tuple[str, ...], str]:
 
 
 def _change_lines(change: Change) -> Lines:
-    place = f"  {safe(str(change.declaration.location.file))}:{change.declaration.location.line}" if change.declaration else ""
+    place = (
+        f"  {safe(str(change.declaration.location.file))}:{change.declaration.location.line}"
+        if change.declaration
+        else ""
+    )
     reason = f"  {_REASONS[change.reason]}" if change.reason else ""
     style = {Action.CREATE: "good", Action.DELETE: "error"}.get(change.action, "change")
     yield Line(f"  {_SIGNS[change.action]} {safe(str(change.key))}{place}{reason}", style)
@@ -149,7 +155,10 @@ def _explained(change: Change, field: FieldChange) -> Lines:
 
 def _is_timing(field: FieldChange, schedule: Schedule) -> bool:
     prefix = f"schedules.{schedule.slug}"
-    timing = {prefix, *(f"{prefix}.{name}" for name in ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date"))}
+    timing = {
+        prefix,
+        *(f"{prefix}.{name}" for name in ("cron", "interval", "rrule", "timezone", "day_or", "anchor_date")),
+    }
     return field.path in timing
 
 

@@ -85,7 +85,7 @@ def rule_faults(text: str) -> tuple[Fault, ...]:
     """What is wrong with a rule in its stored form."""
     if len(text) > _LIMIT:
         return (rule_fault(f"expected at most {_LIMIT:,} characters, got {len(text):,}", "make two schedules of it"),)
-    faults = tuple(fault for parts in _rules(text) for fault in _parts_faults(parts))
+    faults = tuple(dict.fromkeys(fault for parts in _rules(text) for fault in _parts_faults(parts)))
     if any(fault.severity is Severity.ERROR for fault in faults):
         return faults
     broken = _broken(text)

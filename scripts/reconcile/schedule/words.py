@@ -90,7 +90,7 @@ def _hourly_words(minutes: Sequence[int], rhythm: int | None) -> str | None:
     if rhythm and minutes[0] == 0:
         return f"every {_span(rhythm * 60)}"
     if list(minutes) == [0]:
-        return "every hour on the hour"
+        return "every hour"
     return f"at {_some('minute', minutes)} of every hour" if len(minutes) <= 2 * _MANY else None
 
 

@@ -34,7 +34,7 @@ def canonical_zone(name: str) -> str | None:
 
     The names of UTC are all `UTC`. Letter case counts, as it does on the server.
     """
-    return "UTC" if is_utc(name) else _zones().get(name)
+    return "UTC" if is_utc(name) else known_zones().get(name)
 
 
 def nearest_zone(name: str) -> str | None:
@@ -54,13 +54,13 @@ def _city(name: str) -> str:
 
 
 def _same_city(wanted: str) -> str | None:
-    fitting = sorted({zone for name, zone in _zones().items() if _city(name) == _city(wanted)})
+    fitting = sorted({zone for name, zone in known_zones().items() if _city(name) == _city(wanted)})
     exact = [zone for zone in fitting if zone.casefold().endswith(wanted)]
     return next(iter(exact or fitting), None)
 
 
 def _like(wanted: str) -> str | None:
-    names = {name.casefold(): zone for name, zone in sorted(_zones().items())}
+    names = {name.casefold(): zone for name, zone in sorted(known_zones().items())}
     cities = {_city(name): zone for name, zone in names.items() if "/" in name}
     for table in (names, cities):
         close = difflib.get_close_matches(wanted, table, n=1, cutoff=0.8)
@@ -70,7 +70,7 @@ def _like(wanted: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _zones() -> Mapping[str, str]:
+def known_zones() -> Mapping[str, str]:
     """Every known name and its canonical one.
 
     tzdata links the old names to the new ones, but also current zones that agree since 1970
@@ -115,9 +115,10 @@ def check_zone(name: object, *, allow_utc: bool = False, at: tuple[str | int, ..
 
 def shown(value: object) -> str:
     """A value as a message shows it: short, whatever was written."""
-    if isinstance(value, int) and abs(value) > 10**18:
-        return "a huge number"  # of which Python may refuse to make a text
-    text = f"`{value}`" if isinstance(value, str) else repr(value)
+    try:
+        text = f"`{value}`" if isinstance(value, str) else repr(value)
+    except ValueError:  # Python refuses to make a text of thousands of digits
+        text = "a huge number"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -27,7 +27,6 @@ from typing import Any
 
 from reconcile.problem import Fault, Severity
 from reconcile.signature.flows import Found, default_flow_name, description, find_flow, flow_name
-from reconcile.signature.kinds import FlowValue
 from reconcile.signature.names import read_module
 from reconcile.signature.parameters import Read, parameter_schema, read_parameters
 from reconcile.signature.result import Parameter, Signature, SignatureError
@@ -98,11 +97,11 @@ def _signature(evaluator: Evaluator, found: Found, function: str) -> Signature:
         parameters=tuple(read.parameter for read in reads or ()),
         parameter_schema=None if reads is None else parameter_schema(reads),
         description=description(flow) if flow is not None else None,
-        warnings=tuple(_warnings(found, flow, name, reads)),
+        warnings=tuple(_warnings(found, name, reads)),
     )
 
 
-def _warnings(found: Found, flow: FlowValue | None, name: str | None, reads: Iterable[Read] | None) -> Iterable[Fault]:
+def _warnings(found: Found, name: str | None, reads: Iterable[Read] | None) -> Iterable[Fault]:
     if name is None:
         reason = found.doubt or "its `name=` shows only when the file runs"
         yield _warning("flow-name-unknown", f"The flow's name is not known: {reason}.", "Name it by `flow:`.")

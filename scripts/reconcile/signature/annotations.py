@@ -1,7 +1,7 @@
 """Annotations as JSON Schema, as pydantic writes them for a parameter of a flow.
 
-Two exceptions tell apart what ends up untyped: `UnknowableError`, where only running the file would tell, and `UntypedError`,
-where Prefect itself gives up and writes no type, so that nothing is lost.
+Two exceptions tell apart what ends up untyped: `UnknowableError`, where only running the file would tell, and
+`UntypedError`, where Prefect itself gives up and writes no type, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class FieldFacts:
     extra: Schema = field(default_factory=dict)
     default: Value = MISSING
     has_factory: bool = False
+    factory: Value = None
     alias: str | None = None
 
     @property
@@ -68,24 +69,21 @@ class TypeWriter:
 
     def schema(self, type_: Value, forward: Forward) -> Schema:
         """The schema of a type."""
-        match type_:
-            case UnknowableError():
-                raise type_
-            case None:
-                return {"type": "null"}
-            case str():
-                return self.schema(resolved(type_, forward), forward)
-            case Library():
-                return _of_library(type_)
-            case UnionOf():
-                return self._union(type_, forward)
-            case ClassValue():
-                return self._class(type_)
-            case Generic():
-                return self._generic(type_, forward)
-            case Call():
-                return self._call(type_, forward)
-        raise UnknowableError("it is not a type")
+        if isinstance(type_, UnknowableError):
+            raise type_
+        write = _WRITERS.get(type(type_))
+        if write is None:
+            raise UnknowableError("it is not a type")
+        return write(self, type_, forward)
+
+    def _none(self, type_: None, forward: Forward) -> Schema:  # noqa: ARG002  one of several of one shape
+        return {"type": "null"}
+
+    def _text(self, text: str, forward: Forward) -> Schema:
+        return self.schema(resolved(text, forward), forward)
+
+    def _library(self, type_: Library, forward: Forward) -> Schema:  # noqa: ARG002  one of several of one shape
+        return _of_library(type_)
 
     def constrained(self, type_: Value, constraints: Mapping[str, Value], forward: Forward) -> Schema:
         """The schema of a type with the limits that stand beside it."""
@@ -143,11 +141,10 @@ class TypeWriter:
     def members(self, union: UnionOf, forward: Forward) -> list[Value]:
         """The types of a union, flat, each of them once."""
         found: list[Value] = []
-        for member in union.members:
-            if isinstance(member, str):
-                member = resolved(member, forward)
+        for part in union.members:
+            member = resolved(part, forward) if isinstance(part, str) else part
             inner = self.members(member, forward) if isinstance(member, UnionOf) else [member]
-            found += [part for part in inner if part not in found]
+            found += [one for one in inner if one not in found]
         return [None if member == Library("types.NoneType") else member for member in found]
 
     def _union(self, union: UnionOf, forward: Forward) -> Schema:
@@ -171,7 +168,7 @@ class TypeWriter:
             return None
         return self.schema(member, forward)
 
-    def _class(self, owner: ClassValue) -> Schema:
+    def _class(self, owner: ClassValue, forward: Forward) -> Schema:  # noqa: ARG002  its own strings are its file's
         name = re.sub(r"[^a-zA-Z0-9.\-_]", "_", owner.name)
         known = self.owners.get(name)
         if known is not None and known != owner:
@@ -197,8 +194,6 @@ class TypeWriter:
         if is_callable(origin):
             raise UntypedError
         if origin.name in _OPAQUE_GENERICS:
-            return {}
-        if origin.name in ("re.Pattern", "typing.Pattern"):
             return _of_library(origin)
         if origin.name in _ARRAYS:
             self._expect(arguments, 1, origin)
@@ -366,39 +361,46 @@ def field_facts(call: Call) -> FieldFacts:
     keywords = dict(call.keywords)
     if call.arguments:
         keywords["default"] = call.arguments[0]
-    for name, value in keywords.items():
-        _take(facts, name, value)
+    for name in sorted(keywords):  # so that validation_alias comes after alias, which it outranks
+        _take(facts, name, keywords[name])
     return facts
 
 
 def _take(facts: FieldFacts, name: str, value: Value) -> None:
     if isinstance(value, UnknowableError) and name not in ("default", "default_factory", *_IGNORED):
         raise value
-    if name == "default":
-        facts.default = MISSING if value is ... else value
-    elif name == "default_factory":
-        facts.has_factory = value is not None
-    elif name in ("alias", "validation_alias"):
-        _take_alias(facts, name, value)
-    elif name in ("title", "description", "examples"):
+    if name in ("title", "description", "examples"):
         facts.updates[name] = None if value is None else to_json(value)
-    elif name == "deprecated":
-        facts.updates[name] = True if value else None
-    elif name == "json_schema_extra":
-        if not isinstance(value, (dict, type(None))):
-            raise UnknowableError("`json_schema_extra` shows only when the file runs")
-        facts.extra |= to_json(value or {})
     elif name in _LIMITS or name in _SILENT:
         facts.constraints[name] = value
+    elif name in _TAKERS:
+        _TAKERS[name](facts, value)
     elif name not in _IGNORED:
         raise UnknowableError(f"`{name}` of a field shows only when the file runs")
 
 
-def _take_alias(facts: FieldFacts, name: str, value: Value) -> None:
+def _take_default(facts: FieldFacts, value: Value) -> None:
+    facts.default = MISSING if value is ... else value
+
+
+def _take_factory(facts: FieldFacts, value: Value) -> None:
+    facts.has_factory, facts.factory = value is not None, value
+
+
+def _take_deprecated(facts: FieldFacts, value: Value) -> None:
+    facts.updates["deprecated"] = True if value else None
+
+
+def _take_extra(facts: FieldFacts, value: Value) -> None:
+    if not isinstance(value, (dict, type(None))):
+        raise UnknowableError("`json_schema_extra` shows only when the file runs")
+    facts.extra |= to_json(value or {})
+
+
+def _take_alias(facts: FieldFacts, value: Value) -> None:
     if not isinstance(value, (str, type(None))):
-        raise UnknowableError(f"`{name}` of a field shows only when the file runs")
-    if name == "validation_alias" or facts.alias is None:
-        facts.alias = value
+        raise UnknowableError("the other name of a field shows only when the file runs")
+    facts.alias = value
 
 
 def merged(under: FieldFacts, over: FieldFacts) -> FieldFacts:
@@ -409,6 +411,7 @@ def merged(under: FieldFacts, over: FieldFacts) -> FieldFacts:
         extra={**under.extra, **over.extra},
         default=under.default if isinstance(over.default, Missing) else over.default,
         has_factory=over.has_factory or (under.has_factory and isinstance(over.default, Missing)),
+        factory=over.factory or under.factory,
         alias=over.alias or under.alias,
     )
 
@@ -510,7 +513,15 @@ _OBJECTS: Final = (
 )
 _OPAQUE_GENERICS: Final = frozenset(
     [
-        *("builtins.type", "typing.Type", "typing.Collection", "typing.Iterator", "typing.Awaitable"),
+        *(
+            "re.Pattern",
+            "typing.Pattern",
+            "builtins.type",
+            "typing.Type",
+            "typing.Collection",
+            "typing.Iterator",
+            "typing.Awaitable",
+        ),
         *("typing.AsyncIterator", "collections.abc.Collection", "collections.abc.Iterator"),
         *("collections.abc.Awaitable", "collections.abc.AsyncIterator"),
     ]
@@ -623,6 +634,14 @@ _SHAPING: Final = frozenset(["strip_whitespace", "to_upper", "to_lower"])
 _IGNORED: Final = frozenset(
     ["frozen", "repr", "init", "exclude", "serialization_alias", "alias_priority", "validate_default", "kw_only"]
 )
+_TAKERS: Final[Mapping[str, Callable[[FieldFacts, Value], None]]] = {
+    "default": _take_default,
+    "default_factory": _take_factory,
+    "deprecated": _take_deprecated,
+    "json_schema_extra": _take_extra,
+    "alias": _take_alias,
+    "validation_alias": _take_alias,
+}
 _BESIDE: Final = {
     "annotated_types.Ge": "ge",
     "annotated_types.Gt": "gt",
@@ -633,3 +652,12 @@ _BESIDE: Final = {
     "annotated_types.MaxLen": "max_length",
 }
 _HARMLESS_BESIDE: Final = frozenset(["typing.Doc", "pydantic.BeforeValidator", "pydantic.AfterValidator"])
+_WRITERS: Final[Mapping[type, Callable[[TypeWriter, Any, Forward], Schema]]] = {
+    type(None): TypeWriter._none,
+    str: TypeWriter._text,
+    Library: TypeWriter._library,
+    UnionOf: TypeWriter._union,
+    ClassValue: TypeWriter._class,
+    Generic: TypeWriter._generic,
+    Call: TypeWriter._call,
+}

@@ -132,7 +132,7 @@ class ClassReader:
 
     # -- enumerations --------------------------------------------------------------------------------------------
 
-    def _enum(self, writer: TypeWriter, owner: ClassValue) -> Schema:
+    def _enum(self, writer: TypeWriter, owner: ClassValue) -> Schema:  # noqa: ARG002  one of several of one shape
         values = [member.value for member in enum_members(self.evaluator, owner).values()]
         if not values:
             raise UnknowableError(f"`{owner.name}` has no members")
@@ -311,12 +311,15 @@ class ClassReader:
         except UnknowableError as unknowable:
             value = unknowable
         if isinstance(value, Call) and value.function == Library("pydantic.Field") and not standard:
-            return field_facts(value)
+            facts = field_facts(value)
+            facts.default = self._as_json(facts.default)
+            return facts
         if isinstance(value, Call) and value.function == Library("dataclasses.field"):
             return _standard_field(value)
-        if isinstance(value, Instance):
-            value = self.instance(value)
-        return FieldFacts(default=value)
+        return FieldFacts(default=self._as_json(value))
+
+    def _as_json(self, value: Value) -> Value:
+        return self.instance(value) if isinstance(value, Instance) else value
 
     # -- instances as defaults -----------------------------------------------------------------------------------
 
@@ -332,19 +335,33 @@ class ClassReader:
             raise UnknowableError(f"`{made.of.name}` may change its values")
         fields = self.model_fields(made.of) if kind == "model" else self.dataclass_fields(made.of)
         given = dict(made.keywords)
-        values = {field.key: self._held(field, given) for field in fields}
+        values = {field.key: self._held(field, given, kind) for field in fields}
         if given:
             raise UnknowableError(f"`{made.of.name}` has no such field")
         return values
 
-    def _held(self, field: Field, given: dict[str, Value]) -> Any:
-        value = given.pop(field.key) if field.key in given else field.facts.default
-        if isinstance(value, Missing):
-            raise UnknowableError("its default is made when the file runs")
+    def _held(self, field: Field, given: dict[str, Value], kind: str) -> Any:
         schema = TypeWriter(self.define).schema(field.type, field.forward)
-        if not _fits(value, schema):
-            raise UnknowableError("its value may be converted")
-        return to_json(value)
+        if field.key in given:
+            value = given.pop(field.key)
+            if not _fits(value, schema):
+                raise UnknowableError("its value may be converted")
+            return to_json(value)
+        held = _by_default(field.facts)
+        is_number = kind == "model" and schema.get("type") == "number"
+        return float(held) if type(held) is int and is_number else held
+
+
+def _by_default(facts: FieldFacts) -> Any:
+    """What a field holds that is not given: pydantic does not convert that."""
+    value = facts.default
+    if facts.has_factory and isinstance(facts.factory, Library) and facts.factory.name in _EMPTY:
+        value = _EMPTY[facts.factory.name]
+    elif facts.has_factory or isinstance(value, Missing):
+        raise UnknowableError("its default is made when the file runs")
+    if isinstance(value, (set, frozenset)) and len(value) > 1:
+        raise UnknowableError("the set has no order")
+    return to_json(value)
 
 
 def _fits(value: Value, schema: Schema) -> bool:
@@ -381,7 +398,8 @@ def _target(statement: ast.stmt) -> tuple[str, ast.expr | None]:
             return name, value
         case ast.Assign(targets=[ast.Name(id=name)], value=value):
             return name, value
-    return "", None
+        case _:
+            return "", None
 
 
 def _is_dunder(name: str) -> bool:
@@ -417,7 +435,11 @@ def _standard_field(call: Call) -> FieldFacts:
     keywords = call.keywords
     if call.arguments or keywords.get("init", True) is not True:
         raise UnknowableError("a field that is not given shows only when the file runs")
-    return FieldFacts(default=keywords.get("default", MISSING), has_factory="default_factory" in keywords)
+    return FieldFacts(
+        default=keywords.get("default", MISSING),
+        has_factory="default_factory" in keywords,
+        factory=keywords.get("default_factory"),
+    )
 
 
 _KINDS: Final = {
@@ -428,6 +450,7 @@ _KINDS: Final = {
 _PLAIN_BASES: Final = frozenset(
     ["object", "Exception", "ValueError", "RuntimeError", "abc.ABC", "str", "int", "float", "list", "dict", "set"]
 )
+_EMPTY: Final[Mapping[str, Any]] = {"builtins.list": [], "builtins.dict": {}, "builtins.set": []}
 _OWN_SCHEMA: Final = frozenset(
     [
         *("__get_pydantic_core_schema__", "__get_pydantic_json_schema__", "__get_validators__", "__new__"),

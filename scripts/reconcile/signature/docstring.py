@@ -37,7 +37,7 @@ def parameter_descriptions(docstring: str | None) -> Mapping[str, str]:
         elif not in_code and (match := _TITLE.match(line)) and _opens_section(lines, offset):
             title = match["type"].lower()
             items, offset = (_items if title in _LISTS else _block)(lines, offset + 1)
-            found = _descriptions(items) if title in _PARAMETERS else found
+            found = (_descriptions(items) if title in _PARAMETERS else None) or found
         offset += 1
     return found
 

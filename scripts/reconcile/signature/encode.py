@@ -29,46 +29,47 @@ class NotInJsonError(Exception):
 
 def to_json(value: Value) -> Any:
     """A static value as the JSON of a schema's default."""
-    match value:
-        case None | bool() | int() | str():
-            return value
-        case float():
-            return _finite(value)
-        case bytes():
-            return _decoded(value)
-        case EnumMember():
-            return to_json(value.value)
-        case Secret():
-            return "" if value.empty else "*" * 10
-        case list() | tuple():
-            return [to_json(item) for item in value]
-        case dict():
-            return {_key(key): to_json(item) for key, item in value.items()}
-        case set() | frozenset():
-            return [to_json(item) for item in _sorted(value)]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {_key(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return [to_json(item) for item in _sorted(value)]
     return _scalar(value)
 
 
 def _scalar(value: Value) -> Any:
-    match value:
-        case dt.datetime() | dt.time():
-            text = value.isoformat()
-            return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
-        case dt.date():
-            return value.isoformat()
-        case dt.timedelta():
-            return duration(value)
-        case Decimal() | uuid.UUID() | pathlib.PurePath():
-            return str(value)
-        case FunctionValue() | ClassValue() | Generic() | UnionOf() | dt.tzinfo():
-            raise NotInJsonError
-        case Library(name=name) if name.startswith(("builtins.", "typing.")):
-            raise NotInJsonError
-        case Library(name=name):
-            raise UnknowableError(f"`{name}` is imported")
-        case UnknowableError():
-            raise value
-    raise UnknowableError("it shows only when the file runs")
+    if isinstance(value, float):
+        return _finite(value)
+    if isinstance(value, EnumMember):
+        return to_json(value.value)
+    return _text(value)
+
+
+def _text(value: Value) -> str:
+    """A value that JSON can only hold as text."""
+    if isinstance(value, bytes):
+        return _decoded(value)
+    if isinstance(value, Secret):
+        return "" if value.empty else "*" * 10
+    if isinstance(value, (dt.date, dt.time)):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, dt.timedelta):
+        return duration(value)
+    if isinstance(value, (Decimal, uuid.UUID, pathlib.PurePath)):
+        return str(value)
+    raise _refusal(value)
+
+
+def _refusal(value: Value) -> Exception:
+    if isinstance(value, (FunctionValue, ClassValue, Generic, UnionOf, dt.tzinfo)):
+        return NotInJsonError()
+    if isinstance(value, Library):
+        known = value.name.startswith(("builtins.", "typing."))
+        return NotInJsonError() if known else UnknowableError(f"`{value.name}` is imported")
+    return value if isinstance(value, UnknowableError) else UnknowableError("it shows only when the file runs")
 
 
 def _finite(value: float) -> float:
@@ -97,19 +98,14 @@ def _sorted(value: AbstractSet[Value]) -> list[Value]:
 
 
 def _key(value: Value) -> str:
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case None:
-            return "None"
-        case int():
-            return str(value)
-        case EnumMember():
-            return _key(value.value)
-        case dt.date() | uuid.UUID() | pathlib.PurePath():
-            return str(to_json(value))
+    if isinstance(value, EnumMember):
+        return _key(value.value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None or isinstance(value, (str, int)):
+        return str(value)
+    if isinstance(value, (dt.date, uuid.UUID, pathlib.PurePath)):
+        return str(to_json(value))
     raise UnknowableError("its keys are not text")
 
 

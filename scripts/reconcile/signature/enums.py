@@ -72,8 +72,10 @@ def enum_members(evaluator: Evaluator, owner: ClassValue) -> dict[str, EnumMembe
                 raise UnknowableError(f"`{owner.name}.{name}` changes the enumeration")
             if isinstance(node, ast.Lambda):
                 continue
-            value = _value(evaluator, owner, node, name, [member.value for member in members.values()], kind)
-            members[name] = EnumMember(owner, name, value)
+            value = evaluator.value(node, owner.binding.body, evaluator.module.end)
+            if _is_auto(value):
+                value = _next(evaluator, owner, name, [member.value for member in members.values()])
+            members[name] = EnumMember(owner, name, _settled(owner, name, value, kind))
     return members
 
 
@@ -100,7 +102,7 @@ def _refuse_unsettled(evaluator: Evaluator, owner: ClassValue) -> None:
 
 
 def _is_unique(evaluator: Evaluator, owner: ClassValue, decorator: ast.expr) -> bool:
-    return evaluator.value(decorator, owner.binding.scope, owner.binding.moment) == Library("enum.unique")
+    return bool(evaluator.value(decorator, owner.binding.scope, owner.binding.moment) == Library("enum.unique"))
 
 
 def _assignments(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
@@ -111,26 +113,28 @@ def _assignments(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
             return [(name, value)] if value is not None else []
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Pass() | ast.Expr(value=ast.Constant()):
             return []
-    raise UnknowableError("its body does more than list members")
+        case _:
+            raise UnknowableError("its body does more than list members")
 
 
-def _value(evaluator: Evaluator, owner: ClassValue, node: ast.expr, name: str, before: list[Value], kind: str) -> Value:
-    value = evaluator.value(node, owner.binding.body, evaluator.module.end)
+def _is_auto(value: Value) -> bool:
+    return _AUTO in (value, value.function if isinstance(value, Call) else None)
+
+
+def _settled(owner: ClassValue, name: str, value: Value, kind: str) -> Value:
     if isinstance(value, EnumMember):
         value = value.value
-    if value == _AUTO or (isinstance(value, Call) and value.function == _AUTO):
-        return _next(evaluator, owner, name, before, kind)
     if kind == "object" and not isinstance(value, (Call, ClassValue, Library)):
         return value
-    if kind in ("str", "int", "float") and type(value).__name__ == kind:
+    if kind in {"str", "int", "float"} and type(value).__name__ == kind:
         return value
     raise UnknowableError(f"`{owner.name}.{name}` shows only when the file runs")
 
 
-def _next(evaluator: Evaluator, owner: ClassValue, name: str, before: list[Value], kind: str) -> Value:
-    found = bases(evaluator, owner)
-    if kind == "str" and found == (Library("enum.StrEnum"),):
+def _next(evaluator: Evaluator, owner: ClassValue, name: str, before: list[Value]) -> Value:
+    """The value of auto(), where every Python since 3.11 gives the same one."""
+    if bases(evaluator, owner) == (Library("enum.StrEnum"),):
         return name.lower()
-    if kind in ("object", "int") and all(type(value) is int for value in before):
+    if all(type(value) is int for value in before):
         return max(before, default=0) + 1
     raise UnknowableError(f"`{owner.name}.{name}` shows only when the file runs")

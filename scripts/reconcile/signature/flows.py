@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconcile.signature.kinds import ClassValue, FlowValue, FunctionValue, UnknowableError, UnresolvableError, Value
-from reconcile.signature.names import Assigned, ClassDefined, FunctionDefined, Imported, Module
+from reconcile.signature.names import UNBOUND, Assigned, ClassDefined, FunctionDefined, Imported, Module
 from reconcile.signature.result import SignatureError
 from reconcile.signature.values import Evaluator
 
@@ -38,8 +38,6 @@ def find_flow(evaluator: Evaluator, function: str) -> Found:
     line = _line(module, function)
     try:
         value = _named(evaluator, function)
-    except UnresolvableError as error:
-        raise _missing(evaluator, function) from error
     except UnknowableError as unknowable:
         return Found(flow=None, line=line, doubt=str(unknowable))
     if isinstance(value, FlowValue):
@@ -93,18 +91,19 @@ def docstring(function: FunctionValue) -> str | None:
 def _named(evaluator: Evaluator, function: str) -> Value:
     first, *rest = function.split(".")
     module = evaluator.module
-    value = evaluator.name(first, module.scope, module.end) if module.scope.at(first, module.end) else _absent(module)
+    if module.scope.at(first, module.end) in ((), (UNBOUND,)):
+        if module.scope.star is not None:
+            raise UnknowableError("it may come from an `import *`")
+        raise _missing(evaluator, function)
+    value = evaluator.name(first, module.scope, module.end)
     for name in rest:
         if not isinstance(value, ClassValue):
             raise UnknowableError(f"what `{function}` belongs to is not a class of this file")
-        value = evaluator.attribute(value, name)
+        try:
+            value = evaluator.attribute(value, name)
+        except UnresolvableError as error:
+            raise _missing(evaluator, function) from error
     return value
-
-
-def _absent(module: Module) -> Value:
-    if module.scope.star is not None:
-        raise UnknowableError("it may come from an `import *`")
-    raise UnresolvableError("it is not defined")
 
 
 def _line(module: Module, function: str) -> int:

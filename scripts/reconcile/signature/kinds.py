@@ -57,7 +57,7 @@ class ClassValue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FunctionValue:
-    """A function of this file, or a lambda; `node` as it is written, where `scope` and `moment` are its definition's."""
+    """A function of this file, or a lambda; `scope` and `moment` are those of its definition."""
 
     node: FunctionNode | ast.Lambda
     scope: Scope
@@ -116,9 +116,9 @@ class FlowValue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Method:
-    """A method of one of these values, not called yet."""
+    """A method of a flow, not called yet."""
 
-    of: Value
+    of: FlowValue
     name: str
 
 

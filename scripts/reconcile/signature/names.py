@@ -84,6 +84,11 @@ class Scope:
         place = bisect_right(versions, moment, key=lambda version: version[0])
         return versions[place - 1][1] if place else ()
 
+    def since(self, name: str, moment: int) -> Bindings:
+        """Everything that the name stood for after a moment."""
+        found = [bindings for when, bindings in self.versions.get(name, []) if when > moment]
+        return tuple(binding for bindings in found for binding in bindings)
+
     def put(self, name: str, moment: int, bindings: Bindings) -> None:
         """From this moment on, the name stands for one of these."""
         self.versions.setdefault(name, []).append((moment, bindings))
@@ -94,8 +99,9 @@ class Scope:
 class Module:
     """A file that was read: its names, and what code does to them beyond binding.
 
-    `altered` are names whose value code changes in place or hands to a call that could; `restamped` those that get
-    attributes set from outside, which matters for classes; `unstable` those that functions rebind by `global`.
+    `altered` are names that are used in a way in which a list could be changed in place; `opened` those whose items
+    are handed out, which matters for lists within lists; `restamped` those that get attributes set from outside,
+    which matters for classes; `unstable` those that functions rebind by `global`.
     """
 
     tree: ast.Module
@@ -103,6 +109,7 @@ class Module:
     end: int
     future_annotations: bool
     altered: frozenset[str]
+    opened: frozenset[str]
     restamped: frozenset[str]
     unstable: frozenset[str]
 
@@ -112,13 +119,15 @@ def read_module(tree: ast.Module) -> Module:
     scope = Scope(name="")
     reader = _Reader()
     reader.run(tree.body, scope)
-    altered, restamped, unstable = _alterations(tree)
+    altered, opened = _uses(tree)
+    restamped, unstable = _alterations(tree)
     return Module(
         tree=tree,
         scope=scope,
         end=reader.moment + 1,
         future_annotations=_has_future_annotations(tree.body),
         altered=altered,
+        opened=opened,
         restamped=restamped,
         unstable=unstable,
     )
@@ -273,7 +282,8 @@ class _Reader:
         for item in statement.items:
             if item.optional_vars is not None:
                 self._target(item.optional_vars, None, scope)
-        self.run(statement.body, scope)
+        # a context manager may swallow an exception anywhere in its body
+        self._branches(scope, [statement.body, []], unfinished=True)
 
     def _match(self, statement: ast.stmt, scope: Scope) -> None:
         assert isinstance(statement, ast.Match)
@@ -313,7 +323,7 @@ class _Reader:
     def _rewind(self, scope: Scope, names: Iterable[str], start: int, *, keep: bool) -> None:
         for name in names:
             before = scope.at(name, start) or (UNBOUND,)
-            after = scope.at(name, self.moment) if keep else ()
+            after = scope.since(name, start) if keep else ()
             self.bind(scope, name, *dict.fromkeys((*before, *after)))
 
 
@@ -383,49 +393,65 @@ STAR_EXPORTS: Final[dict[str, tuple[str, ...]]] = {
 }
 """What `import *` brings from modules that bind nothing else of use in a signature."""
 
-_ALTERING: Final = frozenset(
+_LOOKING: Final = frozenset(["print", "len", "repr", "str", "isinstance", "bool", "type"])
+_OPENING: Final = frozenset(
     [
-        "append",
-        "extend",
-        "insert",
-        "remove",
-        "pop",
-        "clear",
-        "update",
-        "setdefault",
-        "add",
-        "discard",
-        "sort",
-        "reverse",
-        "popitem",
-    ]
-)
-_HARMLESS: Final = frozenset(
-    [
-        "print",
-        "len",
-        "sorted",
-        "list",
-        "tuple",
-        "set",
-        "frozenset",
-        "dict",
-        "str",
-        "repr",
-        "sum",
-        "min",
-        "max",
-        "any",
-        "all",
-        "enumerate",
-        "isinstance",
-        "range",
+        *("sorted", "list", "tuple", "set", "frozenset", "dict", "sum", "min", "max", "any", "all", "enumerate"),
+        *("reversed", "zip", "map", "filter", "iter", "get", "items", "keys", "values", "copy", "index", "count"),
     ]
 )
 
 
-def _alterations(tree: ast.Module) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    altered: set[str] = set()
+def _uses(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
+    """The names of which a use could change a list in place, and those of which a use hands out items."""
+    looked: set[int] = set()
+    opened: dict[int, str] = {}
+    names: list[ast.Name] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names.append(node)
+        looked |= {id(part) for part in _looked_at(node)}
+        opened |= {id(part): part.id for part in _opened(node) if isinstance(part, ast.Name)}
+    safe = looked | opened.keys()
+    altered = {node.id for node in names if isinstance(node.ctx, ast.Load) and id(node) not in safe}
+    return frozenset(altered), frozenset(opened.values())
+
+
+def _looked_at(node: ast.AST) -> Sequence[ast.AST | None]:
+    """The parts of a node that are read and no more."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.decorator_list:
+        # flows and tasks: nothing calls them while the file is imported
+        return [*node.args.defaults, *node.args.kw_defaults]
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    if isinstance(node, ast.FormattedValue):
+        return [node.value]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _LOOKING:
+        return node.args
+    return []
+
+
+def _opened(node: ast.AST) -> Sequence[ast.AST | None]:
+    """The parts of a node whose items go elsewhere."""
+    if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+        return [node.iter]
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        return [node.value]
+    if isinstance(node, ast.Attribute) and node.attr in _OPENING:
+        return [node.value]
+    if isinstance(node, ast.Starred):
+        return [node.value]
+    if isinstance(node, ast.keyword) and node.arg is None:
+        return [node.value]
+    if isinstance(node, ast.Dict):
+        return [value for key, value in zip(node.keys, node.values, strict=True) if key is None]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _OPENING:
+        return node.args
+    return []
+
+
+def _alterations(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that get attributes set, and those that functions rebind."""
     restamped: set[str] = set()
     unstable: set[str] = set()
     for node in ast.walk(tree):
@@ -433,22 +459,9 @@ def _alterations(tree: ast.Module) -> tuple[frozenset[str], frozenset[str], froz
             unstable.update(node.names)
         elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
             restamped |= _names([node.value])
-        elif (isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)) or isinstance(node, ast.Assign):
-            altered |= _names([node.value])
-        elif isinstance(node, ast.Call):
-            altered |= _altered_by_call(node)
-            if isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):
-                restamped |= _names(node.args[:1])
-    return frozenset(altered), frozenset(restamped), frozenset(unstable)
-
-
-def _altered_by_call(call: ast.Call) -> set[str]:
-    if isinstance(call.func, ast.Name) and call.func.id in _HARMLESS:
-        return set()
-    found = _names([*call.args, *[keyword.value for keyword in call.keywords]])
-    if isinstance(call.func, ast.Attribute) and call.func.attr in _ALTERING:
-        found |= _names([call.func.value])
-    return found
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"setattr", "delattr"}:
+            restamped |= _names(node.args[:1])
+    return frozenset(restamped), frozenset(unstable)
 
 
 def _names(nodes: Iterable[ast.expr]) -> set[str]:

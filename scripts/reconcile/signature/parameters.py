@@ -281,6 +281,7 @@ def _prefect_module() -> Module:
         end=1,
         future_annotations=False,
         altered=frozenset(),
+        opened=frozenset(),
         restamped=frozenset(),
         unstable=frozenset(),
     )

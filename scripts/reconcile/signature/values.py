@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from reconcile.signature.enums import enum_member, enum_of_value, is_enum
 from reconcile.signature.kinds import (
@@ -92,7 +92,6 @@ class Evaluator:
     def __init__(self, module: Module) -> None:
         self.module = module
         self._known: dict[int, Value] = {}
-        self._kept: list[Binding] = []
         self._open: set[int] = set()
 
     def value(self, node: ast.expr, scope: Scope, moment: int) -> Value:
@@ -119,11 +118,11 @@ class Evaluator:
         bound = [binding for binding in found if not isinstance(binding, Unbound)]
         if name in self.module.unstable:
             raise UnknowableError(f"a function rebinds `{name}`")
-        if len(bound) > 1:
+        if len({_identity(binding) for binding in bound}) > 1:
             raise UnknowableError(f"`{name}` depends on what happens when the file runs")
-        if len(found) > 1 and (hasattr(builtins, name) or scope.outer is not None):
+        if len(found) > len(bound) and (hasattr(builtins, name) or scope.outer is not None):
             raise UnknowableError(f"`{name}` is only sometimes bound")
-        return self._checked(name, self.of_binding(bound[0]))
+        return self._checked(name, scope, self.of_binding(bound[0]))
 
     def _builtin(self, name: str) -> Value:
         if name == "Ellipsis":
@@ -134,8 +133,11 @@ class Evaluator:
             raise UnknowableError(f"`{name}` may come from an `import *`")
         raise UnresolvableError(f"`{name}` is not defined")
 
-    def _checked(self, name: str, value: Value) -> Value:
-        if isinstance(value, (list, dict, set)) and name in self.module.altered:
+    def _checked(self, name: str, scope: Scope, value: Value) -> Value:
+        altered = name in self.module.altered or scope.outer is not None
+        if isinstance(value, _CHANGEABLE) and altered:
+            raise UnknowableError(f"`{name}` may be changed after it is made")
+        if _holds_changeable(value) and (altered or name in self.module.opened):
             raise UnknowableError(f"`{name}` may be changed after it is made")
         if isinstance(value, ClassValue) and name in self.module.restamped:
             raise UnknowableError(f"`{name}` is changed after it is declared")
@@ -149,7 +151,6 @@ class Evaluator:
         with self._entered(key):
             value = self._of_binding(binding)
         self._known[key] = value
-        self._kept.append(binding)
         return value
 
     @contextmanager
@@ -174,7 +175,8 @@ class Evaluator:
                 return self._decorated(FunctionValue(node, scope, moment), node.decorator_list)
             case Unclear(why=why):
                 raise UnknowableError(why)
-        raise UnresolvableError("it is not defined")
+            case Unbound():
+                raise UnresolvableError("it is not defined")
 
     def _decorated(self, value: Value, decorators: Sequence[ast.expr]) -> Value:
         assert isinstance(value, FunctionValue)
@@ -196,13 +198,39 @@ class Evaluator:
         name = function.name if isinstance(function, Library) else ""
         if name in _TRANSPARENT and isinstance(value, FunctionValue):
             return value
-        if name in _METHODS or (isinstance(decorator, FunctionValue) and _is_transparent(decorator, self)):
-            return value if name in _METHODS or isinstance(value, FunctionValue) else _doubted(value, node)
+        if name in _METHODS or (isinstance(decorator, FunctionValue) and self._is_transparent(decorator, value)):
+            return value
         return _doubted(value, node)
+
+    def _is_transparent(self, decorator: FunctionValue, value: Value) -> bool:
+        """Whether a decorator of this file returns its function, or a wrapper under functools.wraps of it.
+
+        A wrapper of a flow is no flow any more.
+        """
+        node = decorator.node
+        if isinstance(node, ast.Lambda) or len(node.args.args) != 1 or node.decorator_list:
+            return False
+        wrapped = node.args.args[0].arg
+        returned = {part.value.id if isinstance(part.value, ast.Name) else "" for part in _returns(node)}
+        kept = {wrapped}
+        if isinstance(value, FunctionValue):
+            kept |= {part.name for part in node.body if self._wraps(part, wrapped, decorator)}
+        rebound = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+        return bool(returned) and returned <= kept - rebound
+
+    def _wraps(self, part: ast.stmt, wrapped: str, decorator: FunctionValue) -> TypeGuard[FunctionNode]:
+        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) or len(part.decorator_list) != 1:
+            return False
+        call = part.decorator_list[0]
+        if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:
+            return False
+        given = call.args[0]
+        function = self._lenient(call.func, decorator.scope, self.module.end)
+        return function == Library("functools.wraps") and isinstance(given, ast.Name) and given.id == wrapped
 
     # -- expressions ---------------------------------------------------------------------------------------------
 
-    def _constant(self, node: ast.expr, scope: Scope, moment: int) -> Value:
+    def _constant(self, node: ast.expr, scope: Scope, moment: int) -> Value:  # noqa: ARG002  one of several
         assert isinstance(node, ast.Constant)
         return node.value
 
@@ -229,7 +257,7 @@ class Evaluator:
             return enum_member(self, owner, name)
         body = owner.binding.body
         if body.at(name, self.module.end):
-            return self.name(name, Scope(name=body.name, versions=body.versions), self.module.end)
+            return self.name(name, body, self.module.end)
         if owner.name in self.module.restamped:
             raise UnknowableError(f"`{owner.name}` is changed after it is declared")
         return self._inherited(owner, name)
@@ -285,21 +313,24 @@ class Evaluator:
             item = self.value(part, scope, moment)
             if key is not None:
                 found = self.value(key, scope, moment)
-                self._built(lambda found=found, item=item: made.update({found: item}), node)  # type: ignore[misc]
+                made |= self._pair(found, item, node)
             elif isinstance(item, dict):
                 made |= item
             else:
                 raise UnknowableError(f"`{shown(node)}` shows only when the file runs")
         return made
 
+    def _pair(self, key: Value, item: Value, node: ast.expr) -> dict[Value, Value]:
+        return self._built(lambda: {key: item}, node)  # type: ignore[no-any-return]
+
     def _unary(self, node: ast.expr, scope: Scope, moment: int) -> Value:
         assert isinstance(node, ast.UnaryOp)
         operand = self.value(node.operand, scope, moment)
         if isinstance(node.op, ast.Not) and isinstance(operand, (bool, int, str, type(None))):
             return not operand
-        operations = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}
-        if type(node.op) in operations and isinstance(operand, (int, float, Decimal, dt.timedelta)):
-            return self._built(lambda: operations[type(node.op)](operand), node)
+        operation = _SIGNS.get(type(node.op))
+        if operation is not None and isinstance(operand, (int, float, Decimal, dt.timedelta)):
+            return self._built(lambda: operation(operand), node)
         raise UnknowableError(f"`{shown(node)}` shows only when the file runs")
 
     def _binary(self, node: ast.expr, scope: Scope, moment: int) -> Value:
@@ -332,23 +363,25 @@ class Evaluator:
     def _call(self, node: ast.expr, scope: Scope, moment: int) -> Value:
         assert isinstance(node, ast.Call)
         function = self.value(node.func, scope, moment)
-        match function:
-            case Library(name="functools.partial"):
-                return self._partial(node, scope, moment)
-            case FlowMaker():
-                return self._flow_call(function, node, scope, moment)
-            case Method(of=FlowValue() as made, name="with_options"):
-                return _with_options(made, self._keywords(node, scope, moment))
-            case ClassValue():
-                return self._instance(function, node, scope, moment)
-            case Library(name=name) if name in DEFERRED:
-                arguments = tuple(self._lenient(part, scope, moment) for part in node.args)
-                return Call(function, arguments, self._keywords(node, scope, moment))
-            case Library(name=name) if name in CONSTRUCTORS:
-                return self._constructed(name, node, scope, moment)
-            case FunctionValue():
-                raise UnknowableError(f"`{shown(node.func)}(…)` shows only when the file runs")
+        if isinstance(function, Library):
+            return self._library_call(function, node, scope, moment)
+        if isinstance(function, FlowMaker):
+            return self._flow_call(function, node, scope, moment)
+        if isinstance(function, Method) and function.name == "with_options":
+            return _with_options(function.of, self._keywords(node, scope, moment))
+        if isinstance(function, ClassValue):
+            return self._instance(function, node, scope, moment)
         raise UnknowableError(f"`{shown(node)}` shows only when the file runs")
+
+    def _library_call(self, function: Library, node: ast.Call, scope: Scope, moment: int) -> Value:
+        if function.name == "functools.partial":
+            return self._partial(node, scope, moment)
+        if function.name in CONSTRUCTORS:
+            return self._constructed(function.name, node, scope, moment)
+        if function.name not in DEFERRED:
+            raise UnknowableError(f"`{shown(node)}` shows only when the file runs")
+        arguments = tuple(self._lenient(part, scope, moment) for part in node.args)
+        return Call(function, arguments, self._keywords(node, scope, moment))
 
     def _keywords(self, node: ast.Call, scope: Scope, moment: int) -> dict[str, Value]:
         """The keywords of a call; what is unknowable among them stands there as that exception."""
@@ -407,9 +440,7 @@ class Evaluator:
 
 def library(name: str) -> Value:
     """Something of a library, under the one name by which it is known here."""
-    for prefix, canonical in CANONICAL_PREFIXES:
-        if name.startswith(prefix):
-            name = canonical + name.removeprefix(prefix)
+    name = _canonical(name)
     if name in _FLOWS:
         return FlowMaker({})
     if name in ("datetime.timezone.utc", "datetime.UTC"):
@@ -418,6 +449,27 @@ def library(name: str) -> Value:
         cls, _, end = name.removeprefix("datetime.").rpartition(".")
         return getattr(getattr(dt, cls), end)
     return Library(name)
+
+
+def _canonical(name: str) -> str:
+    for prefix, canonical in CANONICAL_PREFIXES:
+        if name.startswith(prefix):
+            return canonical + name.removeprefix(prefix)
+    return name
+
+
+def _identity(binding: Binding) -> str | int:
+    """The same for two imports of one thing, as in `try: from typing import … except ImportError: …`."""
+    return _canonical(binding.name) if isinstance(binding, Imported) else id(binding)
+
+
+_CHANGEABLE: Final = (list, dict, set)
+
+
+def _holds_changeable(value: Value) -> bool:
+    """Whether a collection holds collections that can be changed."""
+    items = [*value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else []
+    return any(isinstance(item, _CHANGEABLE) or _holds_changeable(item) for item in items)
 
 
 def _made(maker: FlowMaker, function: Value) -> FlowValue:
@@ -440,47 +492,13 @@ def _doubted(value: Value, node: ast.expr) -> FlowValue:
     return FlowValue(None, keywords, f"the decorator `@{shown(node)}` may change the function")
 
 
-def _is_transparent(decorator: FunctionValue, evaluator: Evaluator) -> bool:
-    """Whether a decorator of this file returns its function, or a wrapper under functools.wraps of it."""
-    node = decorator.node
-    if isinstance(node, ast.Lambda) or len(node.args.args) != 1 or node.decorator_list:
-        return False
-    wrapped = node.args.args[0].arg
-    inner = {part.name: part for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))}
-    returns = [part for part in _own_statements(node) if isinstance(part, ast.Return)]
-    return bool(returns) and all(_keeps(part.value, wrapped, inner, decorator, evaluator) for part in returns)
-
-
-def _own_statements(node: ast.AST) -> Iterator[ast.AST]:
+def _returns(node: ast.AST) -> Iterator[ast.Return]:
+    """The return statements of a function itself, not those of functions within it."""
     for child in ast.iter_child_nodes(node):
-        yield child
+        if isinstance(child, ast.Return):
+            yield child
         if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-            yield from _own_statements(child)
-
-
-def _keeps(
-    returned: ast.expr | None,
-    wrapped: str,
-    inner: Mapping[str, FunctionNode],
-    decorator: FunctionValue,
-    evaluator: Evaluator,
-) -> bool:
-    if not isinstance(returned, ast.Name):
-        return False
-    if returned.id == wrapped:
-        return True
-    wrapper = inner.get(returned.id)
-    if wrapper is None or len(wrapper.decorator_list) != 1:
-        return False
-    call = wrapper.decorator_list[0]
-    if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:
-        return False
-    given = call.args[0]
-    try:
-        function = evaluator.value(call.func, decorator.scope, evaluator.module.end)
-    except UnknowableError:
-        return False
-    return function == Library("functools.wraps") and isinstance(given, ast.Name) and given.id == wrapped
+            yield from _returns(child)
 
 
 def _union_form(origin: Value, arguments: tuple[Value, ...]) -> Value:
@@ -562,6 +580,11 @@ CONSTRUCTORS: Final[Mapping[str, Callable[..., Value]]] = {
 }
 """Calls that are worked out, on constants only."""
 
+_SIGNS: Final[Mapping[type[ast.unaryop], Callable[[Any], Any]]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+    ast.Invert: operator.invert,
+}
 _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

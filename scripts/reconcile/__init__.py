@@ -1,0 +1,27 @@
+"""Deployments of Prefect as code: what the files declare, held against what stands on a server, and made so.
+
+    files ─ workspace ─ document ─ schema ─ layers ─ resolve ─ sources ─ signature ─ desired ┐
+                                                                                              ├─ diff ─ plan ─ policy ─ render
+    server ─ gateway ─ wire ─ observed ───────────────────────────────────────────────────────┘               └─ apply ─ payload ─ gateway
+
+Read the modules in that order and they tell the story:
+
+    problem, errors      a located fault; the exceptions and their exit codes
+    model                what stands on a server, as data, and who owns each field
+    document, traps      YAML text -> data and where each value stands; what YAML reads otherwise than it looks
+    schema               the schemas' faults in plain words
+    workspace            the repository's files
+    layers               defaults, shared, area, environment -> one entry, each value with its origin
+    schedule             timings: checked, explained, counted out
+    pull, resolve        where the code is, for the worker that runs it and for us, who only read it
+    sources              folders and git repositories as readable trees
+    signature            a flow's name and parameters out of its text, never executed
+    secrets              what looks like a secret, and its mask
+    desired, observed    the two states
+    compare, diff        when values mean the same; what differs, and who changed it (fingerprint)
+    plan, facts, policy  the plan as data; what must be known of the world; what is refused
+    payload, apply       the requests of a change; the changes one after the other
+    gateway              the door to the server
+    render, commands     what people and machines see; what they can ask for
+    cli                  arguments and exit codes
+"""

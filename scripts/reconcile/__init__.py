@@ -1,8 +1,9 @@
 """Deployments of Prefect as code: what the files declare, held against what stands on a server, and made so.
 
     files ─ workspace ─ document ─ schema ─ layers ─ resolve ─ sources ─ signature ─ desired ┐
-                                                                                              ├─ diff ─ plan ─ policy ─ render
-    server ─ gateway ─ wire ─ observed ───────────────────────────────────────────────────────┘               └─ apply ─ payload ─ gateway
+                                                                                             ├─ diff ─ plan ─ policy
+    server ─ gateway ─ wire ─ observed ──────────────────────────────────────────────────────┘          │        │
+                                                                         gateway ─ payload ─ apply ─────┴─ render┘
 
 Read the modules in that order and they tell the story:
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from reconcile.errors import ServerError, ServerUnreachableError
+from reconcile.errors import ServerAnswerError, ServerError, ServerUnreachableError
 from reconcile.model import Deployment, Kind, WorkPool
 from reconcile.payload import create_deployment, create_flow, create_pool, update_deployment, update_pool
 from reconcile.plan import Action, Change, Outcome, Plan, Status
-from reconcile.wire import Writer
+from reconcile.wire import Request, Writer
 
 
 def never() -> bool:
@@ -69,7 +69,16 @@ def _carry_out(change: Change, writer: Writer, flows: dict[str, str], commit: st
             _create_deployment(change.desired, writer, flows, commit)
         else:
             for request in update_deployment(change, commit):
-                writer.write(request)
+                _send(request, writer)
+
+
+def _send(request: Request, writer: Writer) -> None:
+    """What is to go and is not there is no failure: somebody else was quicker, or it never was."""
+    try:
+        writer.write(request)
+    except ServerAnswerError as error:
+        if request.method != "DELETE" or error.status != 404:
+            raise
 
 
 def _create_deployment(desired: Deployment, writer: Writer, flows: dict[str, str], commit: str) -> None:

@@ -65,8 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     except ReconcileError as error:
         return _failed(error, wants_json)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        return _failed(_InterruptedError("Interrupted."), wants_json)
     except BrokenPipeError:
         # Whoever read our output went away: nothing is left to say, and flushing at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,6 +117,10 @@ def _bug(wants_json: bool) -> int:
 
 class _BugError(ReconcileError):
     exit_code = ExitCode.BUG
+
+
+class _InterruptedError(ReconcileError):
+    exit_code = ExitCode.INTERRUPTED
 
 
 def _prepare_console() -> None:

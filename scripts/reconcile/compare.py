@@ -6,7 +6,7 @@ Representation is no difference: `src\basic.py` and `src/basic.py`, 1 and 1.0, n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from reconcile.model import NOTHING, ConcurrencyLimit, Deployment, Schedule, WorkPool
@@ -39,19 +39,18 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 def comparable(deployment: Deployment, name: str) -> Any:
     """The value of a field in the form in which it is compared and fingerprinted. Schedules: see `of_schedule`."""
     value = getattr(deployment, name)
-    if name == "description":
-        return value or None
-    if name == "entrypoint":
-        return canonical_entrypoint(value) if value else None
-    if name == "pull_steps":
-        return [_comparable_step(step) for step in value]
-    if name == "tags":
-        return sorted(set(value))
-    if name == "parameter_schema":
-        return value or NO_PARAMETERS
-    if name == "concurrency_limit":
-        return None if value is None else _of_limit(value)
-    return value
+    form = _FORMS.get(name)
+    return form(value) if form else value
+
+
+_FORMS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "description": lambda text: text or None,
+    "entrypoint": lambda text: canonical_entrypoint(text) if text else None,
+    "pull_steps": lambda steps: [_comparable_step(step) for step in steps],
+    "tags": lambda tags: sorted(set(tags)),
+    "parameter_schema": lambda schema: schema or NO_PARAMETERS,
+    "concurrency_limit": lambda limit: None if limit is None else _of_limit(limit),
+}
 
 
 def of_schedule(schedule: Schedule) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def paired(desired: Iterable[Schedule], observed: Sequence[Schedule]) -> list[tu
 
 
 def desired_template(desired: WorkPool, observed: WorkPool | None) -> dict[str, Any]:
-    """The job template to reach: the file's own, else the one that stands, else the type's; the defaults laid over it."""
+    """The job template to reach: the file's own, else what stands, else the type's; the defaults laid over it."""
     standing = observed.job_template if observed and observed.job_template else desired.type_template
     base = desired.job_template or standing
     variables = dict(base.get("variables") or {})

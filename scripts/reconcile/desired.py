@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconcile.document import Document
 from reconcile.errors import SourceError
-from reconcile.layers import Entry, KeyPath, Layer, Repository
+from reconcile.layers import NAME, Entry, KeyPath, Layer, Repository, scopes
 from reconcile.model import (
     DEFAULT_QUEUE,
     NOTHING,
@@ -23,15 +23,18 @@ from reconcile.model import (
 )
 from reconcile.plan import Declaration
 from reconcile.problem import Fault, Location, Problem, Severity
-from reconcile.pull import Source, is_absolute_path
-from reconcile.resolve import Code, location_of, nearest
-from reconcile.schedule import read_spec
+from reconcile.pull import Source
+from reconcile.resolve import Code, Resolved, leads_here, location_of, nearest
+from reconcile.schedule import check_zone, read_spec
+from reconcile.schedule.zones import ARGENTINA
 from reconcile.schema import check_value
-from reconcile.secrets import secrets_in
 from reconcile.signature import Signature, SignatureError, check_parameters, default_flow_name, read_signature
+from reconcile.wire import server_of
 
 FORBIDDEN_IN_NAMES = frozenset("/%&><")
 """Characters that Prefect refuses in a name, or that break its address."""
+
+TIMINGS = frozenset({"cron", "interval", "rrule"})
 
 Texts = Mapping[tuple[Source, str], str | None]
 """The text of each file that was asked for; None: the source can be read and has no such file."""
@@ -50,11 +53,13 @@ class Evidence:
     """What is known of the world outside the declarations when they are judged.
 
     `unreadable` holds why a source cannot be read; None as a reason says that nobody tried, which is not worth a
-    warning. `templates` are the job templates of each type of pool.
+    warning. `misread` holds why a single file of a readable source cannot be. `templates` are the job templates of
+    each type of pool.
     """
 
     texts: Texts = field(default_factory=dict)
     unreadable: Mapping[Source, SourceError | None] = field(default_factory=dict)
+    misread: Mapping[tuple[Source, str], SourceError] = field(default_factory=dict)
     templates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     known_flow: KnownFlows = no_flows
 
@@ -77,50 +82,87 @@ class _Draft:
     evidence: Evidence
     pools: dict[str, WorkPool] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    poolless: set[tuple[str, str]] = field(default_factory=set)
     signatures: dict[tuple[Source, tuple[str, ...], str], Signature | SignatureError | None] = field(
         default_factory=dict
     )
     unread: dict[Source, list[Code]] = field(default_factory=dict)
 
 
-def desired(repository: Repository, codes: Iterable[Code], evidence: Evidence) -> Desired:
-    """Every pool and deployment that the files declare."""
+Chosen = Callable[[Entry], bool]
+"""Whether an entry is among those that one server is to get."""
+
+
+def desired(repository: Repository, resolved: Resolved, evidence: Evidence, chosen: Chosen | None = None) -> Desired:
+    """Every pool and deployment that the files declare.
+
+    Entries of one name whose environments are of different servers do not disturb each other: the state holds the
+    one that is `chosen`. Where both are chosen, they are for one server after all.
+    """
     draft = _Draft(repository=repository, evidence=evidence)
     declarations: dict[ResourceKey, Declaration] = {}
     for stem, document in sorted(repository.pools.items()):
         pool = _pool(draft, stem, document)
         draft.pools[stem] = pool
         declarations[pool.key] = Declaration(location=Location(file=document.file))
-    draft.problems += _pools_of_one_name(draft)
+    draft.problems += (*_pools_of_one_name(draft), *_default_zone(draft), *_named_schedules(draft))
     deployments: dict[str, Deployment] = {}
     entries: dict[str, Entry] = {}
-    for code in codes:
-        deployment = _deployment(draft, code)
+    for code in resolved.codes:
+        deployment, entry = _deployment(draft, code), code.entry
         name = deployment.key.name
         if name in deployments:
-            draft.problems += _same_identity(repository, entries[name], code.entry, deployment)
-        deployments[name], entries[name] = deployment, code.entry
-        scope = code.entry.scope
+            draft.problems += _same_identity(entries[name], entry, deployment, chosen)
+            if chosen is not None and not chosen(entry):
+                continue
+        deployments[name], entries[name] = deployment, entry
         declarations[deployment.key] = Declaration(
-            location=code.entry.location, area=scope.area, environment=scope.environment
+            location=entry.location, area=entry.scope.area, environment=entry.scope.environment
         )
+    for entry in resolved.without:
+        _checked(draft, entry)
     draft.problems += _unread_warnings(draft)
     pools = {pool.name: pool for pool in draft.pools.values()}
     return Desired(
         state=State(pools=pools, deployments=deployments),
         declarations=declarations,
         entries=entries,
-        problems=tuple(draft.problems),
+        problems=_not_reported(draft),
     )
+
+
+def _not_reported(draft: _Draft) -> tuple[Problem, ...]:
+    """The problems, but for those of a value that was found at fault when its file was read."""
+    reported = {location for document in draft.repository.documents() for location in document.reported}
+    return tuple(problem for problem in draft.problems if problem.location not in reported)
 
 
 # A deployment
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """What of an entry does not depend on its code."""
+
+    name: str
+    schedules: tuple[Schedule, ...]
+    pool: WorkPool | None
+
+
+def _checked(draft: _Draft, entry: Entry) -> _Checked:
+    name = final_name(entry)
+    for fault in (*_name_faults(name), *_kind_faults(entry.fields.get("parameters"))):
+        draft.problems.append(entry.problem(fault))
+    schedules = tuple(_schedules(draft, entry))
+    pool = _pool_of(draft, entry)
+    _check_job_variables(draft, entry, pool)
+    return _Checked(name=name, schedules=schedules, pool=pool)
+
+
 def _deployment(draft: _Draft, code: Code) -> Deployment:
     entry = code.entry
     fields = entry.fields
-    name = final_name(entry)
+    checked = _checked(draft, entry)
     mark = Mark(
         project=str(draft.repository.project.data.get("name") or "project"),
         area=entry.scope.area,
@@ -128,16 +170,11 @@ def _deployment(draft: _Draft, code: Code) -> Deployment:
     )
     signature = _signature(draft, code)
     parameters = dict(fields.get("parameters") or {})
-    schedules = tuple(_schedules(draft, entry))
-    pool = _pool_of(draft, entry)
-    for fault in (*_name_faults(name), *_clear_secrets(entry), *_kind_faults(parameters)):
-        draft.problems.append(entry.problem(fault))
     if signature is not None:
-        _check_parameters(draft, entry, signature, parameters, schedules)
-    _check_job_variables(draft, entry, pool)
+        _check_parameters(draft, entry, signature, parameters, checked.schedules)
     return Deployment(
-        flow=_flow_name(draft, code, signature, mark, name),
-        name=name,
+        flow=_flow_name(draft, code, signature, mark, checked.name),
+        name=checked.name,
         entrypoint=code.entrypoint,
         pull_steps=code.steps,
         description=fields.get("description"),
@@ -145,10 +182,10 @@ def _deployment(draft: _Draft, code: Code) -> Deployment:
         parameters=parameters,
         parameter_schema=signature.parameter_schema if signature else None,
         enforce_parameter_schema=fields.get("enforce_parameter_schema", True),
-        work_pool=pool.name if pool else None,
+        work_pool=checked.pool.name if checked.pool else None,
         work_queue=fields.get("work_queue") or DEFAULT_QUEUE,
         job_variables=dict(fields.get("job_variables") or {}),
-        schedules=schedules,
+        schedules=checked.schedules,
         paused=fields.get("paused"),
         concurrency_limit=_limit(fields.get("concurrency_limit")),
         mark=mark,
@@ -176,7 +213,7 @@ def _limit(said: Any) -> ConcurrencyLimit | None:
 
 
 def _flow_name(draft: _Draft, code: Code, signature: Signature | None, mark: Mark, name: str) -> str:
-    """The flow's name: as pinned, as its source says, as it stands on the server, or as Prefect would name the function."""
+    """The flow's name: as pinned, as its source says, as it stands on the server, or as Prefect would make it up."""
     pinned = code.entry.fields.get("flow")
     if isinstance(pinned, str):
         return pinned
@@ -185,21 +222,37 @@ def _flow_name(draft: _Draft, code: Code, signature: Signature | None, mark: Mar
     return draft.evidence.known_flow(mark, name) or default_flow_name(code.function)
 
 
-def _same_identity(repository: Repository, one: Entry, other: Entry, deployment: Deployment) -> Iterator[Problem]:
+def _same_identity(one: Entry, other: Entry, deployment: Deployment, chosen: Chosen | None) -> Iterator[Problem]:
     """Two entries that would be one deployment, unless their environments are of servers that cannot be one."""
-    if _servers(one).isdisjoint(_servers(other)) and _servers(one) and _servers(other):
+    if any(entry.at_fault("name") or entry.scope.rules.at_fault("name") for entry in (one, other)):
         return
+    together = chosen is not None and chosen(one) and chosen(other)
+    if not together and not _can_be_one_server(one.scope.rules, other.scope.rules):
+        return
+    hint = 'Give the environment a `name:` such as "{name}-dev", or one of the two entries another name.'
+    if one.scope.environment == other.scope.environment:
+        hint = "Give one of the two another name."
     yield Problem(
         location=other.location,
         code="deployment-twice",
-        message=f"{deployment.key} is declared twice: also at {one.location}. On one server they would overwrite each other.",
-        hint='Give the environment a `name:` such as "{name}-dev", or one of the two entries another name.',
+        message=f"{deployment.key} is declared twice, also at {one.location}: "
+        "on one server they would overwrite each other.",
+        hint=hint,
     )
 
 
-def _servers(entry: Entry) -> set[str]:
-    urls = entry.scope.rules.data.get("api_url") or []
-    return {url.rstrip("/").lower() for url in ([urls] if isinstance(urls, str) else urls)}
+def _can_be_one_server(one: Layer, other: Layer) -> bool:
+    if one.data is other.data:
+        return True
+    if one.at_fault("api_url") or other.at_fault("api_url"):
+        return False
+    first, second = _servers(one), _servers(other)
+    return not first or not second or not first.isdisjoint(second)
+
+
+def _servers(rules: Layer) -> set[tuple[str, str, int | None, str]]:
+    urls = rules.data.get("api_url") or []
+    return {server_of(url) for url in ([urls] if isinstance(urls, str) else urls)}
 
 
 def _name_faults(name: str) -> Iterator[Fault]:
@@ -207,18 +260,9 @@ def _name_faults(name: str) -> Iterator[Fault]:
     if bad:
         yield Fault(
             code="name-invalid",
-            message=f"The deployment's name {name!r} has characters that Prefect does not take in a name: {' '.join(map(repr, bad))}.",
+            message=f"The deployment's name {name!r} has characters that Prefect does not take in a name: "
+            f"{' '.join(map(repr, bad))}.",
             hint="Leave them out.",
-        )
-
-
-def _clear_secrets(entry: Entry) -> Iterator[Fault]:
-    for at, kind in secrets_in(dict(entry.fields)):
-        yield Fault(
-            code="secret-in-clear",
-            message=f"Here stands {kind} in clear text: whoever reads the repository or the server can use it.",
-            hint="Revoke it, keep the new one in a Secret block, and write {{ prefect.blocks.secret.NAME }} in quotes.",
-            at=at,
         )
 
 
@@ -245,6 +289,11 @@ def _signature(draft: _Draft, code: Code) -> Signature | None:
     key = (code.reads, code.files, code.function)
     if code.reads in draft.evidence.unreadable:
         draft.unread.setdefault(code.reads, []).append(code)
+        return None
+    error = next((draft.evidence.misread.get((code.reads, path)) for path in code.files), None)
+    if error is not None:
+        fault = Fault(code="entrypoint-unreadable", message=error.message, hint=error.hint, at=("entrypoint",))
+        draft.problems.append(code.entry.problem(fault))
         return None
     if key not in draft.signatures:
         draft.signatures[key] = _read(draft, code)
@@ -302,11 +351,14 @@ def _unread_warnings(draft: _Draft) -> Iterator[Problem]:
             else ""
         )
         count = f"{len(codes)} deployments" if len(codes) > 1 else repr(codes[0].entry.declared)
+        if leads_here(codes[0].reads):
+            yield Problem(location=location_of(codes[0]), code="source-invalid", message=message, hint=hint)
+            continue
         yield Problem(
             location=location_of(codes[0]),
             code="source-unreadable",
-            message=f"{message} Entrypoints and parameters of {count} are not checked, and parameter schemas on the server "
-            f"stay as they are.{naming}",
+            message=f"{message} Entrypoints and parameters of {count} are not checked, and parameter schemas on the "
+            f"server stay as they are.{naming}",
             hint=" ".join(filter(None, (hint, "Pin the names with `flow:`." if guessed else ""))),
             severity=Severity.WARNING,
         )
@@ -320,36 +372,30 @@ def _some(codes: list[Code]) -> str:
 def _check_parameters(
     draft: _Draft, entry: Entry, signature: Signature, parameters: dict[str, Any], schedules: tuple[Schedule, ...]
 ) -> None:
-    scheduled = [schedule for schedule in schedules if schedule.active is not False]
     faults = list(_parameter_faults(entry, signature, parameters, ("parameters",)))
     for schedule in schedules:
-        at: KeyPath = ("schedules", schedule.slug or "", "parameters")
-        faults += _parameter_faults(entry, signature, dict(schedule.parameters), at)
-    for schedule in scheduled:
+        at: KeyPath = ("schedules", schedule.slug or "")
+        faults += _parameter_faults(entry, signature, dict(schedule.parameters), (*at, "parameters"))
+        if schedule.active is False or entry.at_fault("parameters") or entry.at_fault(*at, "parameters"):
+            continue
         together = {**parameters, **schedule.parameters}
         for fault in check_parameters(signature, together, require_all=True):
             if fault.code == "parameter-missing":
-                faults.append(
-                    Fault(
-                        code=fault.code,
-                        message=fault.message,
-                        hint=fault.hint,
-                        at=("schedules", schedule.slug or ""),
-                        on_key=True,
-                    )
-                )
+                faults.append(replace(fault, at=at, on_key=True))
     draft.problems += [entry.problem(fault) for fault in faults]
 
 
 def _parameter_faults(entry: Entry, signature: Signature, parameters: dict[str, Any], at: KeyPath) -> Iterator[Fault]:
-    unknown = check_parameters(signature, parameters, require_all=False)
-    for fault in unknown:
-        yield Fault(code=fault.code, message=fault.message, hint=fault.hint, at=(*at, *fault.at), on_key=True)
-    if entry.fields.get("enforce_parameter_schema") is False:
+    for fault in check_parameters(signature, parameters, require_all=False):
+        yield replace(fault, at=(*at, *fault.at), on_key=True)
+    schema = signature.parameter_schema
+    if schema is None or entry.fields.get("enforce_parameter_schema") is False:
         return
-    schema = {key: value for key, value in signature.parameter_schema.items() if key != "required"}
-    for fault in check_value(parameters, schema):
-        yield Fault(code="parameter-type", message=fault.message, hint=fault.hint, at=(*at, *fault.at))
+    # What is missing matters to a run, not here; but what a flow requires does not take null instead.
+    required = [name for name in schema.get("required", ()) if name in parameters]
+    for fault in check_value(parameters, {**schema, "required": required}):
+        hint = fault.hint or f"`{signature.function}` takes it so: correct the value, or the flow."
+        yield replace(fault, code="parameter-type", hint=hint, at=(*at, *fault.at))
 
 
 # Its schedules
@@ -357,27 +403,93 @@ def _parameter_faults(entry: Entry, signature: Signature, parameters: dict[str, 
 
 def _schedules(draft: _Draft, entry: Entry) -> Iterator[Schedule]:
     for slug, said in (entry.fields.get("schedules") or {}).items():
-        if not {"cron", "interval", "rrule"} & said.keys():
-            draft.problems.append(entry.problem(_no_timing(entry, slug, said)))
+        if not TIMINGS & said.keys():
+            if not _is_named_at_fault(entry, slug, said):
+                draft.problems.append(entry.problem(_no_timing(entry, slug, said)))
             continue
         timing, faults = read_spec(said, entry.scope.default_timezone)
         for fault in faults:
-            at = ("schedules", slug, *fault.at)
-            draft.problems.append(
-                entry.problem(
-                    Fault(
-                        code=fault.code,
-                        message=fault.message,
-                        hint=fault.hint,
-                        at=at,
-                        on_key=fault.on_key,
-                        severity=fault.severity,
-                    )
-                )
-            )
+            if entry.at_fault("schedules", slug, _LACKS.get(fault.code, "timezone")) and not fault.at:
+                continue
+            place = entry.locate(("schedules", slug, *fault.at), key=fault.on_key)
+            if not fault.at:
+                place = _key_of_timing(entry, slug)
+            draft.problems += _schedule_problem(draft, fault, place)
         if timing is not None:
             yield Schedule(
                 slug=slug, timing=timing, parameters=dict(said.get("parameters") or {}), active=said.get("active")
+            )
+
+
+_LACKS: Mapping[str, str] = {"interval-anchor": "anchor_date", "rrule-start": "start"}
+"""The key that is missing, by the code of the fault that says so."""
+
+
+def _is_named_at_fault(entry: Entry, slug: str, said: Mapping[str, Any]) -> bool:
+    """Whether the timing is missing because of a fault that is told where it is."""
+    name = str(said.get("use", slug))
+    named = name in entry.scope.schedules or entry.scope.at_fault("schedules", name)
+    return named or entry.at_fault("schedules", slug)
+
+
+def _key_of_timing(entry: Entry, slug: str) -> Location:
+    """The key of the schedule that has the timing, be it the entry's own or a shared one."""
+    origins = entry.origins()
+    for kind in TIMINGS:
+        if ("schedules", slug, kind) in origins:
+            origin = origins["schedules", slug, kind]
+            return origin.document.locate(origin.at[:-1], key=True)
+    return entry.locate(("schedules", slug), key=True)
+
+
+def _schedule_problem(draft: _Draft, fault: Fault, place: Location) -> Iterator[Problem]:
+    if fault.at or not fault.code.startswith("timezone-"):
+        yield fault.located(place)
+    elif "default_timezone" in draft.repository.environments.data:
+        yield _of_default_zone(draft, fault)
+    elif not draft.repository.environments.at_fault(("default_timezone",)):
+        yield Problem(
+            location=place,
+            code="timezone-missing",
+            message="This schedule has no time zone: it names none, and environments.yaml has no default_timezone.",
+            hint=f"Write `default_timezone: {ARGENTINA}`, say, in deployments/environments.yaml.",
+        )
+
+
+def _of_default_zone(draft: _Draft, fault: Fault) -> Problem:
+    hint = fault.hint
+    if fault.code == "timezone-utc":
+        hint = f"Use a zone like {ARGENTINA}; a schedule that means UTC says `timezone: UTC` and `allow_utc: true`."
+    return replace(fault, hint=hint).located(draft.repository.environments.locate(("default_timezone",)))
+
+
+def _default_zone(draft: _Draft) -> Iterator[Problem]:
+    zone = draft.repository.environments.data.get("default_timezone")
+    fault = check_zone(zone, allow_utc=True) if zone is not None else None
+    if fault is not None:
+        yield _of_default_zone(draft, fault)
+
+
+def _named_schedules(draft: _Draft) -> Iterator[Problem]:
+    """What is wrong with the shared schedules, whether a deployment uses them or not."""
+    found = {
+        (layer.document.file, layer.at): (layer, scope)
+        for scope in scopes(draft.repository)
+        for layer in scope.schedules.values()
+    }
+    for layer, scope in found.values():
+        if TIMINGS & layer.data.keys():
+            for fault in read_spec(layer.data, scope.default_timezone)[1]:
+                if layer.at_fault(_LACKS.get(fault.code, "timezone")) and not fault.at:
+                    continue
+                place = layer.document.locate((*layer.at, *fault.at), key=fault.on_key or not fault.at)
+                yield from _schedule_problem(draft, fault, place)
+        elif not layer.at_fault():
+            yield Problem(
+                location=layer.document.locate(layer.at, key=True),
+                code="schedule-timing",
+                message=f"The shared schedule {layer.at[-1]!r} does not say when it runs.",
+                hint='Give it a cron, an interval or an rrule: {cron: "30 8 * * 1-5"}, say.',
             )
 
 
@@ -397,40 +509,62 @@ def _no_timing(entry: Entry, slug: str, said: Mapping[str, Any]) -> Fault:
 
 
 def _pool_of(draft: _Draft, entry: Entry) -> WorkPool | None:
-    form = entry.scope.rules.data.get("work_pool")
+    rules = entry.scope.rules
+    form = rules.data.get("work_pool")
     coherent = _formed(str(form), entry) if form else None
-    said = entry.fields.get("work_pool") or coherent
-    if not isinstance(said, str):
-        fault = Fault(
-            code="pool-missing",
-            message=f"The deployment {entry.declared!r} has no work pool, and its environment names none.",
-            hint="Write `work_pool:` here, or in its environment in environments.yaml.",
-        )
-        draft.problems.append(entry.problem(fault))
+    own = entry.fields.get("work_pool")
+    said = own or coherent
+    if entry.at_fault("work_pool") or (said is None and rules.at_fault("work_pool")):
         return None
-    if said not in draft.pools:
-        draft.problems.append(_undeclared_pool(draft, entry, said))
+    if not isinstance(said, str) or said not in draft.pools:
+        draft.problems += _no_pool(draft, entry, said, own=isinstance(own, str))
         return None
-    allowed = (entry.scope.rules.data.get("allow_pools") or {}).get(entry.scope.area) or []
-    if coherent is not None and said != coherent and said not in allowed:
+    allowed = (rules.data.get("allow_pools") or {}).get(entry.scope.area) or []
+    if coherent is not None and said != coherent and said not in allowed and not rules.at_fault("allow_pools"):
         draft.problems.append(_incoherent_pool(entry, said, coherent))
+    draft.problems += _queue_problems(draft, entry, said)
+    return draft.pools[said]
+
+
+def _queue_problems(draft: _Draft, entry: Entry, pool: str) -> Iterator[Problem]:
     queue = entry.fields.get("work_queue")
-    pool = draft.pools[said]
-    if isinstance(queue, str) and queue not in {DEFAULT_QUEUE, *(known.name for known in pool.queues)}:
+    known = {DEFAULT_QUEUE, *(known.name for known in draft.pools[pool].queues)}
+    lost = draft.repository.pools[pool].at_fault(("queues", str(queue)))
+    if isinstance(queue, str) and queue not in known and not lost:
         fault = Fault(
             code="queue-undeclared",
-            message=f"The work pool {said!r} has no queue {queue!r}.",
-            hint=f"Declare it under `queues:` in pools/{said}.yaml. {nearest(queue, [known.name for known in pool.queues])}",
+            message=f"The work pool {pool!r} has no queue {queue!r}.",
+            hint=f"Declare it under `queues:` in pools/{pool}.yaml. {nearest(queue, known)}",
             at=("work_queue",),
         )
-        draft.problems.append(entry.problem(fault))
-    return pool
+        yield entry.problem(fault)
 
 
-def _undeclared_pool(draft: _Draft, entry: Entry, said: str) -> Problem:
-    at: KeyPath = ("work_pool",) if "work_pool" in entry.fields else ()
+def _no_pool(draft: _Draft, entry: Entry, said: str | None, *, own: bool) -> Iterator[Problem]:
+    """No pool, or none of that name. What is missing for a whole area is said once, at its first deployment."""
+    scope = entry.scope
+    who = f"deployments of {scope.area} in {scope.environment}"
+    if own:
+        yield entry.problem(replace(_undeclared_pool(draft, str(said)), at=("work_pool",)))
+    elif (scope.area, scope.environment) not in draft.poolless and NAME.fullmatch(scope.area):
+        draft.poolless.add((scope.area, scope.environment))
+        if said is not None:
+            fault = _undeclared_pool(draft, said, f", which environments.yaml names for {who}")
+        else:
+            fault = Fault(
+                code="pool-missing",
+                message=f"No work pool is named for {who}.",
+                hint="Write `work_pool:` here, or for the whole environment in environments.yaml.",
+            )
+        yield entry.problem(fault)
+
+
+def _undeclared_pool(draft: _Draft, said: str, why: str = "") -> Fault:
+    stem = next((stem for stem, pool in draft.pools.items() if pool.name == said), None)
     hint = f"Declare it in pools/{said}.yaml. {nearest(said, draft.pools)}"
-    return entry.problem(Fault(code="pool-undeclared", message=f"No work pool is called {said!r}.", hint=hint, at=at))
+    if stem is not None:
+        hint = f"Pools are called as their files here: write {stem!r}."
+    return Fault(code="pool-undeclared", message=f"No work pool is called {said!r}{why}.", hint=hint)
 
 
 def _incoherent_pool(entry: Entry, said: str, coherent: str) -> Problem:
@@ -438,7 +572,8 @@ def _incoherent_pool(entry: Entry, said: str, coherent: str) -> Problem:
     return entry.problem(
         Fault(
             code="pool-not-coherent",
-            message=f"Deployments of {scope.area} in {scope.environment} run in the work pool {coherent!r}, not in {said!r}.",
+            message=f"Deployments of {scope.area} in {scope.environment} run in the work pool {coherent!r}, "
+            f"not in {said!r}.",
             hint="Leave `work_pool` out, or allow it in environments.yaml: "
             f"allow_pools: {{{scope.area}: [{said}]}} under {scope.environment}.",
             at=("work_pool",),
@@ -447,15 +582,14 @@ def _incoherent_pool(entry: Entry, said: str, coherent: str) -> Problem:
 
 
 def _check_job_variables(draft: _Draft, entry: Entry, pool: WorkPool | None) -> None:
-    template = (pool.job_template or pool.type_template) if pool else None
-    variables = (template or {}).get("variables")
-    if not isinstance(variables, Mapping):
+    schema = _variables(pool)
+    if pool is None or schema is None:
         return
-    schema = {key: value for key, value in variables.items() if key != "required"}
     for fault in check_value(dict(entry.fields.get("job_variables") or {}), schema):
-        message = f"The job template of the work pool {pool.name if pool else ''!r} does not take this: {fault.message}"
+        message = f"The job template of the work pool {pool.name!r} does not take this: {fault.message}"
         at = ("job_variables", *fault.at)
-        draft.problems.append(entry.problem(Fault(code="job-variable-type", message=message, hint=fault.hint, at=at)))
+        told = replace(fault, code="job-variable-type", message=message, hint=fault.hint or _TEMPLATE, at=at)
+        draft.problems.append(entry.problem(told))
 
 
 # The pools themselves
@@ -466,7 +600,7 @@ def _pool(draft: _Draft, stem: str, document: Document) -> WorkPool:
     kind = str(data.get("type") or "process")
     types = draft.evidence.templates
     template = data.get("base_job_template")
-    if types and kind not in types and not isinstance(template, dict):
+    if "type" in data and types and kind not in types and not isinstance(template, dict):
         draft.problems.append(
             Problem(
                 location=document.locate(("type",)),
@@ -475,9 +609,7 @@ def _pool(draft: _Draft, stem: str, document: Document) -> WorkPool:
                 hint=f"{nearest(kind, types)} For a type of your own give its `base_job_template:`.",
             )
         )
-    for at, secret in secrets_in(dict(data)):
-        fault = next(_clear_secrets_at(at, secret))
-        draft.problems.append(fault.located(document.locate(at)))
+    known = "type" in data and not document.at_fault(("base_job_template",))
     pool = WorkPool(
         name=str(data.get("name") or stem),
         type=kind,
@@ -486,7 +618,7 @@ def _pool(draft: _Draft, stem: str, document: Document) -> WorkPool:
         is_paused=data.get("is_paused"),
         job_template=template if isinstance(template, dict) else None,
         job_defaults=data.get("job_defaults") or {},
-        type_template=types.get(kind, NOTHING),
+        type_template=types.get(kind, NOTHING) if known else NOTHING,
         queues=tuple(WorkQueue(name=name, **(said or {})) for name, said in (data.get("queues") or {}).items()),
     )
     draft.problems += _same_priority(document, pool)
@@ -494,27 +626,23 @@ def _pool(draft: _Draft, stem: str, document: Document) -> WorkPool:
     return pool
 
 
-def _clear_secrets_at(at: KeyPath, kind: str) -> Iterator[Fault]:
-    yield Fault(
-        code="secret-in-clear",
-        message=f"Here stands {kind} in clear text: whoever reads the repository or the server can use it.",
-        hint="Revoke it, keep the new one in a Secret block, and write {{ prefect.blocks.secret.NAME }} in quotes.",
-        at=at,
-    )
-
-
 def _default_problems(document: Document, pool: WorkPool) -> Iterator[Problem]:
-    variables = (pool.job_template or pool.type_template or {}).get("variables")
-    if isinstance(variables, Mapping):
-        for fault in check_value(
-            dict(pool.job_defaults), {key: value for key, value in variables.items() if key != "required"}
-        ):
-            yield Problem(
-                location=document.locate(("job_defaults", *fault.at)),
-                code="job-default-type",
-                message=f"The job template of the type {pool.type!r} does not take this: {fault.message}",
-                hint=fault.hint,
-            )
+    schema = _variables(pool)
+    for fault in check_value(dict(pool.job_defaults), schema) if schema else ():
+        message = f"The job template of the type {pool.type!r} does not take this: {fault.message}"
+        place = document.locate(("job_defaults", *fault.at))
+        yield replace(fault, code="job-default-type", message=message, hint=fault.hint or _TEMPLATE).located(place)
+
+
+_TEMPLATE = "Write what the job template's variables take; the UI shows them when the pool is edited."
+
+
+def _variables(pool: WorkPool | None) -> dict[str, Any] | None:
+    """The schema of what a pool's template takes; what it requires may come from elsewhere."""
+    variables = (pool.job_template or pool.type_template).get("variables") if pool else None
+    if not isinstance(variables, Mapping):
+        return None
+    return {key: value for key, value in variables.items() if key != "required"}
 
 
 def _same_priority(document: Document, pool: WorkPool) -> Iterator[Problem]:
@@ -524,7 +652,7 @@ def _same_priority(document: Document, pool: WorkPool) -> Iterator[Problem]:
             yield Problem(
                 location=document.locate(("queues", queue.name, "priority")),
                 code="queue-priority-twice",
-                message=f"The queues {seen[queue.priority]!r} and {queue.name!r} have the same priority {queue.priority}.",
+                message=f"The queues {seen[queue.priority]!r} and {queue.name!r} have one priority: {queue.priority}.",
                 hint="Within a pool each priority is given once: 1 is served first.",
             )
         if queue.priority is not None:
@@ -542,22 +670,3 @@ def _pools_of_one_name(draft: _Draft) -> Iterator[Problem]:
                 hint="Keep one of the two files.",
             )
         seen.setdefault(pool.name, stem)
-
-
-def source_secrets(layers: Iterable[Layer]) -> Iterator[Problem]:
-    """Tokens in clear in a layer that no entry shows: a source's address, a named schedule."""
-    for layer in layers:
-        for at, kind in secrets_in(dict(layer.data)):
-            fault = next(_clear_secrets_at(at, kind))
-            yield fault.located(layer.document.locate((*layer.at, *at)))
-
-
-__all__ = [
-    "Desired",
-    "Evidence",
-    "desired",
-    "final_name",
-    "is_absolute_path",
-    "no_flows",
-    "source_secrets",
-]

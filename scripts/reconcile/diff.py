@@ -145,14 +145,14 @@ def _not_ours(desired: Deployment, observed: Deployment, selection: Selection) -
         return Notice(
             code="unmanaged",
             key=str(desired.key),
-            message=f"{desired.key} stands on the server already and is not managed from here; to take it over as it is "
-            f'declared, run again with --adopt "{desired.key}" (or --adopt-all).',
+            message=f"{desired.key} stands on the server already and is not managed from here; to take it over as it "
+            f'is declared, run again with --adopt "{desired.key}" (or --adopt-all).',
         )
     if observed.mark is not None and observed.mark.project != selection.project:
         return Notice(
             code="other-project",
             key=str(desired.key),
-            message=f"{desired.key} belongs to the project {observed.mark.project!r} (its tag is {observed.mark.tag!r}); "
+            message=f"{desired.key} belongs to the project {observed.mark.project!r} (tag {observed.mark.tag!r}); "
             "remove it there first, or give this one another name.",
         )
     return None
@@ -165,10 +165,17 @@ def _field_differences(desired: Deployment, observed: Deployment, stored: Finger
         wanted, standing = _wanted(desired, rule.name), comparable(observed, rule.name)
         if same(wanted, standing):
             continue
-        reason = stored.reason(rule.code, digest(wanted), digest(standing)) if stored else Reason.UNKNOWN
+        reason = _reason(stored, rule.code, wanted, standing)
         if rule.name == "parameter_schema" and reason is Reason.FILES:
             reason = Reason.SOURCE
         yield _Found(changes=tuple(_flattened(rule.name, standing, wanted)), reason=reason)
+
+
+def _reason(stored: Fingerprint | None, code: str, wanted: Any, standing: Any) -> Reason:
+    """Who made a field differ. One that git did not own at the last apply differs because the files declare it now."""
+    if stored is None:
+        return Reason.UNKNOWN
+    return stored.reason(code, digest(wanted), digest(standing)) if stored.owned(code) else Reason.FILES
 
 
 def _left_alone(desired: Deployment, name: str, owner: Owner, stored: Fingerprint | None, code: str) -> bool:
@@ -193,9 +200,10 @@ def _holds(desired: Deployment, observed: Deployment, stored: Fingerprint | None
             if value not in (None, False):
                 yield Hold(key=desired.key, field=rule.name, value=value)
     for wanted, standing in paired(desired.schedules, observed.schedules):
-        if wanted is not None and standing is not None and standing.active is False and wanted.active is None:
-            if stored is None or not stored.owned(active_code(wanted.slug or "")):
-                yield Hold(key=desired.key, field=f"schedules.{wanted.slug}.active", value=False)
+        if wanted is None or standing is None or standing.active or wanted.active is not None:
+            continue
+        if stored is None or not stored.owned(active_code(wanted.slug or "")):
+            yield Hold(key=desired.key, field=f"schedules.{wanted.slug}.active", value=False)
 
 
 def _schedule_differences(desired: Deployment, observed: Deployment, stored: Fingerprint | None) -> Iterator[_Found]:
@@ -218,7 +226,7 @@ def _schedule_reason(
         reasons.add(stored.reason(schedule_code(slug), after, before))
     for change in changes:
         if change.path == f"schedules.{slug}.active":
-            reasons.add(stored.reason(active_code(slug), digest(change.after), digest(change.before)))
+            reasons.add(_reason(stored, active_code(slug), change.after, change.before))
         elif change.path.endswith(".slug"):
             reasons.add(Reason.DRIFT)
     return _overall(reasons)
@@ -302,8 +310,8 @@ def _other_type(desired: WorkPool, observed: WorkPool) -> Notice:
     return Notice(
         code="pool-type",
         key=str(desired.key),
-        message=f"The work pool {desired.name} is of type {observed.type!r} on the server and of type {desired.type!r} in its "
-        "file, and a pool's type cannot be changed; correct the file, or delete the pool in the UI first "
+        message=f"The work pool {desired.name} is of type {observed.type!r} on the server and of type {desired.type!r} "
+        "in its file, and a pool's type cannot be changed; correct the file, or delete the pool in the UI first "
         "(its deployments lose their pool).",
     )
 

@@ -64,12 +64,14 @@ class Document:
     """A YAML file: its data, and the text that positions are looked up in.
 
     `reported` are the places that already have a problem: another one there would only be its consequence.
+    `dropped` are the paths of what was at fault and was left out of the data; `()` among them: all of it.
     """
 
     file: str
     data: Any
     text: str = field(default="", repr=False, compare=False)
     reported: frozenset[Location] = field(default=frozenset(), repr=False, compare=False)
+    dropped: frozenset[tuple[str | int, ...]] = field(default=frozenset(), repr=False, compare=False)
     start: int = field(default=0, repr=False, compare=False)
     branch: Branch | None = field(default=None, repr=False, compare=False)
 
@@ -84,6 +86,10 @@ class Document:
             mark = branch.marks[step]
             branch = branch.branches.get(step)
         return _location(self.file, self.text, mark >> _BITS if key else mark & _LOW)
+
+    def at_fault(self, path: tuple[str | int, ...]) -> bool:
+        """Whether something at, above or below a path was left out, so that what is not there may well be meant."""
+        return any(path[: len(dropped)] == dropped[: len(path)] for dropped in self.dropped)
 
 
 def read_document(file: str, content: bytes) -> tuple[Document | None, tuple[Problem, ...]]:

@@ -50,7 +50,11 @@ class ProblemsError(ReconcileError):
 
 
 class SourceError(ReconcileError):
-    """A source cannot be read from this machine."""
+    """A source is wrong, or cannot be read from this machine; `key` is the key of its declaration that is at fault."""
+
+    def __init__(self, message: str, hint: str = "", *, key: str = "") -> None:
+        super().__init__(message, hint)
+        self.key = key
 
 
 class ServerError(ReconcileError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconcile.fingerprint import NO_COMMIT
+from reconcile.model import NO_COMMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

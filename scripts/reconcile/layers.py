@@ -7,6 +7,7 @@ many. Origins are not kept but found again when somebody asks, so that ten thous
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +15,9 @@ from typing import Any, Final
 from reconcile.document import Document
 from reconcile.model import NOTHING
 from reconcile.problem import Fault, Location, Problem, Severity
+
+NAME: Final = re.compile(r"[a-z0-9-]+")
+"""How areas, environments and the files of pools are named."""
 
 KeyPath = tuple[str | int, ...]
 Origins = dict[KeyPath, "Origin"]
@@ -24,7 +28,8 @@ DEEP: Final = frozenset({"job_variables"})
 SHALLOW: Final = frozenset({"parameters"})
 """Fields whose mappings merge, while each value in them replaces whole."""
 
-TIMING: Final = frozenset({"cron", "interval", "rrule", "use"})
+_TIMINGS: Final = frozenset({"cron", "interval", "rrule"})
+TIMING: Final = _TIMINGS | {"use"}
 TIMING_DETAILS: Final = frozenset({"timezone", "allow_utc", "day_or", "anchor_date", "start"})
 
 
@@ -53,6 +58,10 @@ class Layer:
         """Where the mapping stands."""
         return Origin(document=self.document, at=self.at)
 
+    def at_fault(self, *path: str | int) -> bool:
+        """Whether something at, above or below a path in it was wrong in the file, and is not here."""
+        return self.document.at_fault((*self.at, *path))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaFiles:
@@ -72,10 +81,21 @@ class Repository:
     areas: Mapping[str, AreaFiles] = field(default_factory=dict)
     pools: Mapping[str, Document] = field(default_factory=dict)
 
+    def documents(self) -> Iterator[Document]:
+        """Every file of it."""
+        yield from (self.project, self.environments, *self.pools.values())
+        shared = (self.shared, *(area.shared for area in self.areas.values()))
+        yield from (document for document in shared if document is not None)
+        for area in self.areas.values():
+            yield from area.environments.values()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What one area sees in one environment: its rules, sources and named schedules."""
+    """What one area sees in one environment: its rules, sources and named schedules.
+
+    `shared` are the files that can declare sources and schedules for it.
+    """
 
     area: str
     environment: str
@@ -83,6 +103,11 @@ class Scope:
     default_timezone: str
     sources: Mapping[str, tuple[Layer, ...]]
     schedules: Mapping[str, Layer]
+    shared: tuple[Document, ...] = ()
+
+    def at_fault(self, kind: str, name: str) -> bool:
+        """Whether a source or schedule of that name may well be declared, but in a way that could not be read."""
+        return any(document.at_fault((kind, name)) for document in self.shared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +128,10 @@ class Entry:
     def location(self) -> Location:
         """Where the environment's file names it: its key."""
         return self.origin.locate(key=True)
+
+    def at_fault(self, *path: str | int) -> bool:
+        """Whether something at, above or below a field was wrong in one of the files, and is not here."""
+        return any(layer.at_fault(*path) for layer in self.layers)
 
     def origins(self) -> Origins:
         """The place of every field and of every value below it that can come from a layer of its own."""
@@ -133,6 +162,15 @@ def entries(repository: Repository) -> Iterator[Entry]:
                 yield from _entries_of(repository, scope, files, document)
 
 
+def scopes(repository: Repository) -> Iterator[Scope]:
+    """What every area sees in each of its environments."""
+    for area, files in sorted(repository.areas.items()):
+        for environment in sorted(files.environments):
+            scope = scope_of(repository, area, environment)
+            if scope is not None:
+                yield scope
+
+
 def scope_of(repository: Repository, area: str, environment: str) -> Scope | None:
     """What the area sees in the environment; None where environments.yaml does not know it."""
     rules = _layer(repository.environments, ("environments", environment))
@@ -155,6 +193,7 @@ def scope_of(repository: Repository, area: str, environment: str) -> Scope | Non
         default_timezone=str(repository.environments.data.get("default_timezone") or "UTC"),
         sources=sources,
         schedules=schedules,
+        shared=tuple(sharing),
     )
 
 
@@ -167,7 +206,8 @@ def unused_loans(repository: Repository) -> Iterator[Problem]:
             name for document in files.environments.values() for name in _mapping(document.data.get("deployments"))
         }
         for name in _mapping(files.shared.data.get("deployments")):
-            if name not in named:
+            at_fault = any(document.at_fault(("deployments", name)) for document in files.environments.values())
+            if name not in named and not at_fault:
                 yield Problem(
                     location=files.shared.locate(("deployments", name), key=True),
                     code="deployment-unused",
@@ -193,10 +233,12 @@ def _entries_of(repository: Repository, scope: Scope, files: AreaFiles, document
     defaults.append(_layer(repository.environments, (*scope.rules.at, "defaults")))
     defaults += [_layer(files.shared, ("defaults",))] if files.shared else []
     defaults.append(_layer(document, ("defaults",)))
-    common = tuple(layer for layer in defaults if layer.data)
+    common = tuple(layer for layer in defaults if layer.data or layer.at_fault())
     lent = _mapping(files.shared.data.get("deployments")) if files.shared else NOTHING
     for name in _mapping(document.data.get("deployments")):
-        loan = (_layer(files.shared, ("deployments", name)),) if files.shared and name in lent else ()
+        loan: tuple[Layer, ...] = ()
+        if files.shared and (name in lent or files.shared.at_fault(("deployments", name))):
+            loan = (_layer(files.shared, ("deployments", name)),)
         layers = (*common, *loan, _layer(document, ("deployments", name)))
         yield Entry(scope=scope, declared=str(name), layers=layers, fields=_effective(layers, scope, None))
 
@@ -307,10 +349,10 @@ def _use_named(fields: dict[str, Any], scope: Scope, origins: Origins | None) ->
     resolved: dict[str, Any] = {}
     for slug, said in fields["schedules"].items():
         name = said.get("use", slug)
-        if {"cron", "interval", "rrule"} & said.keys() or name not in scope.schedules:
+        named = scope.schedules.get(name)
+        if _TIMINGS & said.keys() or named is None or not _TIMINGS & named.data.keys():
             resolved[slug] = said
             continue
-        named = scope.schedules[name]
         own = {} if origins is None else {at: kept for at, kept in origins.items() if at[:2] == ("schedules", slug)}
         below = _lay_schedule({}, named.data, origins, slug, named.origin)
         resolved[slug] = {key: value for key, value in {**below, **said}.items() if key != "use"}

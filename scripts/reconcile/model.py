@@ -19,6 +19,10 @@ DEFAULT_QUEUE: Final = "default"
 """The queue that Prefect makes with every work pool, and that a deployment without a queue uses."""
 
 
+NO_COMMIT: Final = "0" * 12
+"""What stands for the commit where the files are of none."""
+
+
 class Kind(StrEnum):
     """The kinds of resources, in the order in which they are created."""
 

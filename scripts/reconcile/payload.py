@@ -56,12 +56,22 @@ def update_deployment(change: Change, commit: str) -> Iterator[Request]:
         body["schedules"] = _schedules_within(desired, observed, change)
         if not body["schedules"]:
             del body["schedules"]
-    if "concurrency_limit" in fields and observed.concurrency_limit and observed.concurrency_limit.shared:
-        # A limit sent while a shared one is linked rewrites that for everyone; null deletes it for everyone.
-        yield Request(method="PATCH", path=_path(observed), body={"global_concurrency_limit_id": None})
     for name in sorted(fields - {"schedules"}):
         body.update(_field(desired, name))
+    if "concurrency_limit" in fields and observed.concurrency_limit and observed.concurrency_limit.shared:
+        yield from _unlinked(observed, body)
     yield Request(method="PATCH", path=_path(observed), body=body)
+
+
+def _unlinked(observed: Deployment, body: dict[str, Any]) -> Iterator[Request]:
+    """Leave a shared limit to the others: one that is sent while it is linked rewrites it for everyone, null deletes it.
+
+    A limit of the deployment's own, from before it shared one, still stands, and making it again would be refused.
+    """
+    body["global_concurrency_limit_id"] = None
+    if body["concurrency_limit"] is None:
+        del body["concurrency_limit"]
+    yield Request(method="DELETE", path=f"/v2/concurrency_limits/{quote(f'deployment:{observed.id}')}")
 
 
 _PLAIN = (
@@ -84,7 +94,8 @@ def _field(desired: Deployment, name: str) -> dict[str, Any]:
         # variables go along because the server checks what is sent against the pool's template.
         return {
             "work_pool_name": desired.work_pool,
-            "work_queue_name": desired.work_queue,
+            # Without a pool, a named queue would be looked for in whatever pool has one of that name.
+            "work_queue_name": desired.work_queue if desired.work_pool else None,
             "job_variables": dict(desired.job_variables),
         }
     if name == "tags":
@@ -145,7 +156,8 @@ def _schedules_within(desired: Deployment, observed: Deployment, change: Change)
         if not touched:
             continue
         body = _schedule(wanted)
-        back_on = [field for field in touched if field.path == f"{prefix}.active"]
+        # `after` tells it from a schedule that comes, whose slug may be `….active`.
+        back_on = [field for field in touched if field.path == f"{prefix}.active" and field.after is True]
         if back_on and wanted.active is None and wanted.slug in by_slug:
             body["active"] = True
         sent.append(body)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from reconcile.model import Deployment
 from reconcile.plan import Notice, Orphan, Plan
 from reconcile.schedule import occurrences
+from reconcile.wire import server_of
 
 Rules = Mapping[str, Mapping[str, Any]]
 """The rules of each environment, as environments.yaml gives them."""
@@ -19,7 +19,7 @@ Rules = Mapping[str, Mapping[str, Any]]
 def pinned_elsewhere(rules: Rules, url: str) -> dict[str, list[str]]:
     """The environments whose `api_url` does not name the address, with the addresses that they name."""
     pinned = {name: addresses(rule) for name, rule in rules.items()}
-    return {name: urls for name, urls in pinned.items() if urls and _normal(url) not in map(_normal, urls)}
+    return {name: urls for name, urls in pinned.items() if urls and server_of(url) not in map(server_of, urls)}
 
 
 def addresses(rule: Mapping[str, Any]) -> list[str]:
@@ -35,8 +35,8 @@ def pin_refusals(named: Iterable[str], rules: Rules, url: str) -> Iterator[Notic
         if name in elsewhere:
             yield Notice(
                 code="pinned-elsewhere",
-                message=f"The environment {name} is applied to {' or '.join(elsewhere[name])} only, and the target is {url}; "
-                f"set PREFECT_API_URL to one of those, or add this address to its api_url in environments.yaml.",
+                message=f"The environment {name} is applied to {' or '.join(elsewhere[name])} only, and the target is "
+                f"{url}; set PREFECT_API_URL to one of those, or add this address to its api_url in environments.yaml.",
             )
 
 
@@ -56,14 +56,3 @@ def _with_next_run(orphan: Orphan, observed: Mapping[str, Deployment], now: date
         for time in occurrences(schedule.timing, after=now, limit=1)
     ]
     return replace(orphan, next_run=min(coming).isoformat()) if coming else orphan
-
-
-def _normal(url: str) -> tuple[str, str, int | None, str]:
-    """An address by its meaning: case, a default port and a last slash do not matter."""
-    parts = urlsplit(url.strip())
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
-    return parts.scheme.lower(), (parts.hostname or "").lower(), port or default, parts.path.rstrip("/")

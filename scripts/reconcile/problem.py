@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 
 class Severity(StrEnum):
@@ -43,6 +45,23 @@ class Problem:
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """Problems in the order of the files, each of them once."""
     return tuple(sorted(set(problems), key=lambda p: (p.location, p.severity, p.code, p.message)))
+
+
+def as_told(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems in order, as they are told to people: their texts are whole sentences."""
+    return in_order(
+        replace(problem, message=_sentence(problem.message), hint=_sentence(problem.hint)) for problem in problems
+    )
+
+
+def _sentence(text: str) -> str:
+    if _WORD.match(text):
+        text = text[0].upper() + text[1:]
+    # What follows as an example is often copied: a full stop would go with it.
+    return text if not text or text[-1] in ".?!:…}" or "xample: " in text else f"{text}."
+
+
+_WORD: Final = re.compile(r"[a-z]+[ ,:]")
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

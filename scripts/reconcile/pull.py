@@ -157,9 +157,11 @@ def inside(text: str, what: str) -> str:
     """A relative path with forward slashes and nothing to fold; refused when it climbs out of its folder."""
     path = posixpath.normpath(text.replace("\\", "/"))
     if re.match(r"[A-Za-z]:", path) or path.startswith("/"):
-        raise SourceError(f"{what} must be relative to its source.", "Leave out the drive and the leading slash.")
+        raise SourceError(
+            f"{what} must be relative to its source.", "Leave out the drive and the leading slash.", key="path"
+        )
     if path == ".." or path.startswith("../"):
-        raise SourceError(f"{what} must stay below its source's folder.", "Leave out the `..`.")
+        raise SourceError(f"{what} must stay below its source's folder.", "Leave out the `..`.", key="path")
     return path
 
 
@@ -255,26 +257,30 @@ def is_ref_name(name: str) -> bool:
 
 def check(source: GitSource) -> SourceError | None:
     """What is wrong with a git source as it is written, or None."""
-    return next(_faults(source), None)
+    return next(faults(source), None)
 
 
-def _faults(source: GitSource) -> Iterator[SourceError]:
+def faults(source: GitSource) -> Iterator[SourceError]:
+    """Everything that is wrong with a git source as it is written."""
     shown = without_login(source.url)
     if _USERINFO.match(source.url):
         yield SourceError(
             f"The address {shown} must not hold a user or a password.",
             "Put the token in a Secret block and write `token: {secret: NAME}`.",
+            key="git",
         )
     how = transport(source.url)
     if how is None:
         yield SourceError(
             f"{shown!r} is not an address that git sources can have.",
             "Write `https://host/owner/repository.git` or `git@host:owner/repository.git`.",
+            key="git",
         )
     if source.block and how != "https":
         yield SourceError(
             f"The token of {shown} would not be used: Prefect gives tokens to https addresses only.",
             "Write the address with https, or leave out the token.",
+            key="token",
         )
     yield from _ref_faults(source)
     for directory in source.directories:
@@ -282,20 +288,25 @@ def _faults(source: GitSource) -> Iterator[SourceError]:
             yield SourceError(
                 f"The directory {directory!r} of {shown} must be a folder inside the repository.",
                 "Write it relative to the repository's root, as in `src/flows`.",
+                key="directories",
             )
 
 
 def _ref_faults(source: GitSource) -> Iterator[SourceError]:
     shown = without_login(source.url)
     if sum(1 for ref in (source.branch, source.tag, source.commit) if ref is not None) > 1:
-        yield SourceError(f"{shown} must have one of branch, tag and commit, not several.", "Keep one of them.")
+        yield SourceError(
+            f"{shown} must have one of branch, tag and commit, not several.", "Keep one of them.", key="branch"
+        )
     for kind, name in (("branch", source.branch), ("tag", source.tag)):
         if name is not None and not is_ref_name(name):
-            yield SourceError(f"{name!r} of {shown} is not a name that a {kind} can have.", "Check its spelling.")
+            message = f"{name!r} of {shown} is not a name that a {kind} can have."
+            yield SourceError(message, "Check its spelling.", key=kind)
     if source.commit is not None and not _FULL_SHA.fullmatch(source.commit):
         yield SourceError(
             f"The commit {source.commit!r} of {shown} must be a full SHA of 40 hexadecimal digits, in lower case.",
             "Copy it from `git rev-parse COMMIT`.",
+            key="commit",
         )
 
 

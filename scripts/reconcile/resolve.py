@@ -10,7 +10,16 @@ from typing import Any, Final
 from reconcile.errors import SourceError
 from reconcile.layers import Entry, Layer, Repository, Scope, merge_source
 from reconcile.problem import Fault, Location, Problem
-from reconcile.pull import GitSource, PathSource, Source, check, entrypoint_candidates, is_absolute_path, pull_steps
+from reconcile.pull import (
+    GitSource,
+    PathSource,
+    Source,
+    entrypoint_candidates,
+    faults,
+    is_absolute_path,
+    pull_steps,
+)
+from reconcile.secrets import secret_in_text
 
 REPOSITORY: Final[Source] = PathSource(path=".")
 """This repository itself."""
@@ -40,17 +49,27 @@ class Code:
     source_name: str | None
 
 
-def resolve(repository: Repository, entries: Iterable[Entry], place: Place) -> tuple[list[Code], list[Problem]]:
-    """The code of every entry; a problem for each that has none."""
-    found: list[Code] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The code of each entry. `without` are the entries whose code is not known; what else they say still counts."""
+
+    codes: tuple[Code, ...]
+    without: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+
+def resolve(repository: Repository, entries: Iterable[Entry], place: Place) -> Resolved:
+    """The code of every entry, with what is wrong about it. Of the sources themselves see `source_problems`."""
+    codes: list[Code] = []
+    without: list[Entry] = []
     problems: list[Problem] = []
     for entry in entries:
-        code = _code(repository, entry, place)
-        if isinstance(code, Code):
-            found.append(code)
+        code = _code(repository, entry, place, problems)
+        if code is None:
+            without.append(entry)
         else:
-            problems += code
-    return found, problems
+            codes.append(code)
+    return Resolved(codes=tuple(codes), without=tuple(without), problems=tuple(problems))
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
@@ -64,40 +83,79 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"Declared are: {', '.join(known[:8])}{', …' if len(known) > 8 else ''}."
 
 
-def _code(repository: Repository, entry: Entry, place: Place) -> Code | list[Problem]:
-    entrypoint = entry.fields.get("entrypoint")
-    if not isinstance(entrypoint, str):
-        return [_no_entrypoint(entry)]
-    try:
-        files, function = entrypoint_candidates(entrypoint)
-    except SourceError as error:
-        return [
-            entry.problem(Fault(code="entrypoint-invalid", message=error.message, hint=error.hint, at=("entrypoint",)))
-        ]
-    name = entry.fields.get("source")
-    if not isinstance(name, str):
-        pull = repository.project.data.get("pull")
-        if not pull:
-            return [_no_source(entry)]
-        steps, reads = tuple(pull), REPOSITORY
-    else:
-        layers = entry.scope.sources.get(name)
-        if layers is None:
-            hint = nearest(name, entry.scope.sources)
-            fault = Fault(code="source-undeclared", message=f"No source is called {name!r}.", hint=hint, at=("source",))
-            return [entry.problem(fault)]
-        try:
-            steps, reads = _of_source(entry.scope, layers, place)
-        except SourceError as error:
-            return [_source_problem(layers, error)]
+class _ReportedError(SourceError):
+    """Already said where it belongs: of another source, or of a value that its file's schema refused."""
+
+    def __init__(self) -> None:
+        super().__init__("said elsewhere")
+
+
+def _code(repository: Repository, entry: Entry, place: Place, problems: list[Problem]) -> Code | None:
+    target = _entrypoint(entry, problems)
+    source = _source(repository, entry, place, problems)
+    if target is None or source is None:
+        return None
+    entrypoint, files, function = target
+    steps, reads, name = source
     return Code(
-        entry=entry, entrypoint=entrypoint, function=function, files=files, steps=steps, reads=reads,
-        source_name=name if isinstance(name, str) else None,
+        entry=entry, entrypoint=entrypoint, function=function, files=files, steps=steps, reads=reads, source_name=name
     )  # fmt: skip
 
 
+def _entrypoint(entry: Entry, problems: list[Problem]) -> tuple[str, tuple[str, ...], str] | None:
+    entrypoint = entry.fields.get("entrypoint")
+    if entry.at_fault("entrypoint"):
+        return None
+    if not isinstance(entrypoint, str):
+        problems.append(_no_entrypoint(entry))
+        return None
+    try:
+        return entrypoint, *entrypoint_candidates(entrypoint)
+    except SourceError as error:
+        fault = Fault(code="entrypoint-invalid", message=error.message, hint=error.hint, at=("entrypoint",))
+        problems.append(entry.problem(fault))
+        return None
+
+
+_Found = tuple[tuple[Mapping[str, Any], ...], Source, str | None]
+
+
+def _source(repository: Repository, entry: Entry, place: Place, problems: list[Problem]) -> _Found | None:
+    name = entry.fields.get("source")
+    if entry.at_fault("source"):
+        return None
+    if isinstance(name, str):
+        return _named_source(entry, name, place, problems)
+    pull = repository.project.data.get("pull")
+    if pull:
+        return tuple(pull), REPOSITORY, None
+    if not repository.project.at_fault(("pull",)):
+        problems.append(_no_source(entry))
+    return None
+
+
+def _named_source(entry: Entry, name: str, place: Place, problems: list[Problem]) -> _Found | None:
+    layers = entry.scope.sources.get(name)
+    if layers is None:
+        if not entry.scope.at_fault("sources", name):
+            problems.append(entry.problem(_undeclared(entry.scope, name)))
+        return None
+    try:
+        return *_of_source(entry.scope, layers, place), name
+    except _ReportedError:
+        return None
+    except SourceError as error:
+        problems.append(_source_problem(layers, error))
+        return None
+
+
+def _undeclared(scope: Scope, name: str) -> Fault:
+    hint = nearest(name, scope.sources)
+    return Fault(code="source-undeclared", message=f"No source is called {name!r}.", hint=hint, at=("source",))
+
+
 def _no_entrypoint(entry: Entry) -> Problem:
-    lent = len(entry.layers) > 1 and any(layer.at[:1] == ("deployments",) for layer in entry.layers[:-1])
+    lent = any(layer.at[:1] == ("deployments",) for layer in entry.layers[:-1])
     return Problem(
         location=entry.location,
         code="entrypoint-missing",
@@ -118,64 +176,125 @@ def _no_source(entry: Entry) -> Problem:
 
 def source_problems(repository: Repository, scopes: Iterable[Scope]) -> Iterator[Problem]:
     """What is wrong with the sources themselves, whether a deployment uses them or not."""
-    place = Place(root="/", is_here=True)
+    yield from _stray_overlays(repository)
     for scope in scopes:
         for layers in scope.sources.values():
-            try:
-                _of_source(scope, layers, place)
-            except SourceError as error:
-                yield _source_problem(layers, error)
+            for error in _source_errors(scope, layers):
+                if not isinstance(error, _ReportedError):
+                    yield _source_problem(layers, error)
+
+
+def _stray_overlays(repository: Repository) -> Iterator[Problem]:
+    """An environment lays something over a source that is declared nowhere."""
+    files = [repository.shared, *(area.shared for area in repository.areas.values())]
+    sharing = [document for document in files if document is not None]
+    declared = {name for document in sharing for name in document.data.get("sources") or {}}
+    environments = repository.environments
+    for environment, rules in (environments.data.get("environments") or {}).items():
+        for name, said in ((rules or {}).get("sources") or {}).items():
+            lost = any(document.at_fault(("sources", name)) for document in sharing)
+            if name not in declared and not lost and not {"git", "path"} & (said or {}).keys():
+                yield Problem(
+                    location=environments.locate(("environments", environment, "sources", name), key=True),
+                    code="source-undeclared",
+                    message=f"No shared source is called {name!r}, which {environment} lays something over.",
+                    hint=nearest(name, declared),
+                )
 
 
 def _source_problem(layers: tuple[Layer, ...], error: SourceError) -> Problem:
-    layer = layers[-1]
-    location = layer.document.locate(layer.at, key=True)
+    """At the key that is at fault, in the uppermost layer that has it."""
+    layer = next((layer for layer in reversed(layers) if error.key in layer.data), layers[0])
+    known = error.key in layer.data
+    location = layer.document.locate((*layer.at, error.key) if known else layer.at, key=not known)
     return Problem(location=location, code="source-invalid", message=error.message, hint=error.hint)
+
+
+def _source_errors(scope: Scope, layers: tuple[Layer, ...]) -> Iterator[SourceError]:
+    data = merge_source(layers)
+    deploy_as = data.get("deploy_as")
+    if isinstance(deploy_as, dict):
+        yield from _located(faults(_git_source(deploy_as)), "deploy_as")
+    if "git" in data:
+        # An address that holds a secret was found when the file was read; of one value, its first fault is enough.
+        seen = {"git"} if secret_in_text(str(data["git"])) else set()
+        for error in faults(_git_source(data)):
+            if error.key not in seen:
+                seen.add(error.key)
+                yield error
+        return
+    try:
+        _typed(scope, layers)
+    except SourceError as error:
+        yield error
+
+
+def _located(errors: Iterable[SourceError], key: str) -> Iterator[SourceError]:
+    for error in errors:
+        yield SourceError(error.message, error.hint, key=key)
 
 
 def _of_source(scope: Scope, layers: tuple[Layer, ...], place: Place) -> tuple[tuple[Mapping[str, Any], ...], Source]:
     data = merge_source(layers)
-    source = _typed(scope, data, set())
-    if isinstance(source, GitSource):
+    if any(True for _ in _source_errors(scope, layers)):
+        raise _ReportedError
+    source = _typed(scope, layers)
+    if isinstance(source, GitSource) or is_absolute_path(source.path):
         return pull_steps(source, root=None), source
-    if is_absolute_path(source.path):
-        return pull_steps(source, root=None), source
-    deploy_as = data.get("deploy_as")
     if place.is_here:
         return pull_steps(source, root=place.root), source
+    deploy_as = data.get("deploy_as")
     if not isinstance(deploy_as, dict):
         raise SourceError(
             f"The path {source.path!r} is relative, so only workers on this machine would find it.",
             "Write `deploy_as:` with the git source that workers elsewhere take it from.",
+            key="path",
         )
-    return pull_steps(_git(deploy_as), root=None), source
+    return pull_steps(_git_source(deploy_as), root=None), source
 
 
-def _typed(scope: Scope, data: Mapping[str, Any], seen: set[str]) -> Source:
+def _typed(scope: Scope, layers: tuple[Layer, ...]) -> Source:
+    """A source as data. Raises where it, or a source that it is read from, cannot be one."""
+    data = merge_source(layers)
+    if any(layer.at_fault() for layer in layers) and not {"git", "path"} & data.keys():
+        raise _ReportedError
     if "git" in data:
-        return _git(data)
+        return _git_source(data)
     if not isinstance(data.get("path"), str):
-        raise SourceError("A source needs `git:` with an address, or `path:` with a folder.", "Write one of them.")
-    reads: Source | None = None
-    name = data.get("read_from")
-    if isinstance(name, str):
-        if name in seen:
-            raise SourceError(f"`read_from` leads in a circle through {name!r}.", "Point it to a git source.")
-        layers = scope.sources.get(name)
-        if layers is None:
-            raise SourceError(
-                f"`read_from` names the source {name!r}, which is not declared.", nearest(name, scope.sources)
-            )
-        reads = _typed(scope, merge_source(layers), {*seen, name})
+        # Only an overlay of an environment comes here: a source without either is refused by its schema.
+        raise _ReportedError
+    reads = _read_from(scope, layers, data["read_from"]) if isinstance(data.get("read_from"), str) else None
     source = PathSource(path=data["path"], read_from=reads)
     if not is_absolute_path(source.path):
         pull_steps(source, root="/")  # raises where it leaves the repository
     return source
 
 
-def _git(data: Mapping[str, Any]) -> GitSource:
+def _read_from(scope: Scope, layers: tuple[Layer, ...], name: str) -> Source:
+    own = str(layers[0].at[-1])
+    seen = [own]
+    while True:
+        if name in seen:
+            if name != own or own != min(seen):  # a circle is said once
+                raise _ReportedError
+            hint = "Point it to a source that does not read from another."
+            raise SourceError(f"`read_from` leads in a circle: {' → '.join([*seen, name])}.", hint, key="read_from")
+        if name not in scope.sources:
+            if len(seen) > 1 or scope.at_fault("sources", name):
+                raise _ReportedError
+            message = f"`read_from` names the source {name!r}, which is not declared."
+            raise SourceError(message, nearest(name, scope.sources), key="read_from")
+        seen.append(name)
+        following = merge_source(scope.sources[name]).get("read_from")
+        if not isinstance(following, str):
+            break
+        name = following
+    return _typed(scope, scope.sources[seen[1]])
+
+
+def _git_source(data: Mapping[str, Any]) -> GitSource:
     token = data.get("token") or {}
-    source = GitSource(
+    return GitSource(
         url=str(data["git"]),
         branch=data.get("branch"),
         tag=data.get("tag"),
@@ -185,10 +304,13 @@ def _git(data: Mapping[str, Any]) -> GitSource:
         directories=tuple(data.get("directories") or ()),
         include_submodules=bool(data.get("include_submodules")),
     )
-    fault = check(source)
-    if fault is not None:
-        raise fault
-    return source
+
+
+def leads_here(source: Source) -> bool:
+    """Whether the code is read from a folder of this repository, which is there for everybody or not at all."""
+    while isinstance(source, PathSource) and source.read_from is not None:
+        source = source.read_from
+    return isinstance(source, PathSource) and not is_absolute_path(source.path)
 
 
 def location_of(code: Code) -> Location:

@@ -8,7 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def server_of(url: str) -> tuple[str, str, int | None, str]:
+    """The address of a server by its meaning: case, a default port, a last slash and loopback's names do not matter."""
+    parts = urlsplit(url.strip())
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    host = (parts.hostname or "").lower()
+    default = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    return parts.scheme.lower(), "localhost" if host in _LOOPBACK else host, port or default, parts.path.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from reconcile.document import Document, read_document
-from reconcile.layers import AreaFiles, Repository
+from reconcile.layers import NAME, AreaFiles, KeyPath, Repository
 from reconcile.problem import Fault, Location, Problem, Severity
 from reconcile.resolve import nearest
 from reconcile.schema import faults_of, problems_of
+from reconcile.secrets import secrets_in
 
-NAME: Final = re.compile(r"[a-z0-9-]+")
 SHARED: Final = "shared"
 NOT_POOLS: Final = frozenset({"logging"})
 """Files of the pools folder that are no pools: logging.yml is Prefect's own."""
+
+_UNREADABLE: Final = frozenset[KeyPath]({()})
+"""What is left out of a file that could not be read: all of it."""
 
 
 @dataclass(slots=True)
@@ -30,76 +32,54 @@ class _Files:
     problems: list[Problem] = field(default_factory=list)
 
 
-def load(root: Path) -> tuple[Repository | None, list[Problem]]:
-    """The repository below a root; None where it is none at all. What is at fault is left out of it."""
+def load(root: Path) -> tuple[Repository, list[Problem]]:
+    """The repository below a root, and what is wrong with its files, which is left out of it (Document.dropped)."""
     files = _Files(root=root)
-    project = _document(files, root / "prefect.yaml", "prefect")
-    environments = _document(files, root / "deployments" / "environments.yaml", "environments")
-    if project is None or environments is None:
-        return None, files.problems
-    areas = {folder.name: _area(files, folder, environments) for folder in _areas(files)}
+    folder = root / "deployments"
+    environments = _needed(files, folder / "environments.yaml", "environments")
     repository = Repository(
-        project=project,
+        project=_needed(files, root / "prefect.yaml", "prefect"),
         environments=environments,
-        shared=_document(files, root / "deployments" / "shared.yaml", "shared", needed=False),
-        areas=areas,
+        shared=_named(files, folder / f"{SHARED}.yaml", "shared"),
+        areas={path.name: _area(files, path, environments) for path in _areas(files, folder)},
         pools=dict(_pools(files)),
     )
     return repository, files.problems
 
 
-def _areas(files: _Files) -> Iterator[Path]:
-    for path in _sorted(files.root / "deployments"):
+def _areas(files: _Files, folder: Path) -> Iterator[Path]:
+    for path in _sorted(files, folder):
         if path.is_dir() and not path.name.startswith((".", "_")):
-            if NAME.fullmatch(path.name):
-                yield path
-            else:
+            if not NAME.fullmatch(path.name):
                 _misnamed(files, path, "An area's folder")
-        elif (
-            path.is_file()
-            and path.suffix in {".yaml", ".yml"}
-            and path.name not in {"environments.yaml", "shared.yaml"}
-        ):
-            _stray(
-                files,
-                path,
-                "deployments/environments.yaml, deployments/shared.yaml or deployments/<area>/<environment>.yaml",
-            )
+            yield path
+        elif path.is_file() and _is_yaml(path) and path.stem.lower() not in {"environments", SHARED}:
+            expected = "environments.yaml, shared.yaml or <area>/<environment>.yaml"
+            _stray(files, path, f"Files of this folder are called {expected}.")
 
 
 def _area(files: _Files, folder: Path, environments: Document) -> AreaFiles:
-    known = environments.data.get("environments") or {}
-    shared: Document | None = None
+    known = environments.data.get("environments")
     found: dict[str, Document] = {}
-    for path in _sorted(folder):
-        if path.suffix == ".yml":
-            _stray(files, path, f"{path.stem}.yaml")
-        if path.suffix != ".yaml":
-            continue
-        if path.stem == SHARED:
-            shared = _document(files, path, "area-shared")
-        elif path.stem not in known:
-            hint = f"{nearest(path.stem, known)} Rename the file, or declare the environment in environments.yaml."
-            _say(files, path, "environment-unknown", f"No environment is called {path.stem!r}.", hint)
-        else:
-            document = _document(files, path, "deployments")
-            if document is not None:
+    for path in _sorted(files, folder):
+        if path.is_dir():
+            _nothing_below(files, path)
+        elif _is_yaml(path) and path.stem.lower() != SHARED:
+            document = _listed(files, path, "deployments")
+            if known is None or path.stem in known:
                 found[path.stem] = document
-    return AreaFiles(shared=shared, environments=found)
+            elif not environments.at_fault(("environments", path.stem)):
+                hint = f"{nearest(path.stem, known)} Rename the file, or declare the environment in environments.yaml."
+                _say(files, path, "environment-unknown", f"No environment is called {path.stem!r}.", hint)
+    return AreaFiles(shared=_named(files, folder / f"{SHARED}.yaml", "area-shared"), environments=found)
 
 
 def _pools(files: _Files) -> Iterator[tuple[str, Document]]:
-    for path in _sorted(files.root / "pools"):
-        if not path.is_file() or path.suffix not in {".yaml", ".yml"} or path.stem in NOT_POOLS:
-            continue
-        if path.suffix == ".yml":
-            _stray(files, path, f"{path.stem}.yaml")
-        elif not NAME.fullmatch(path.stem):
-            _misnamed(files, path, "A pool's file")
-        else:
-            document = _document(files, path, "pool")
-            if document is not None:
-                yield path.stem, _with_template(files, path, document)
+    for path in _sorted(files, files.root / "pools"):
+        if _is_yaml(path) and path.is_file() and path.stem not in NOT_POOLS:
+            if not NAME.fullmatch(path.stem):
+                _misnamed(files, path, "A pool's file")
+            yield path.stem, _with_template(files, path, _listed(files, path, "pool"))
 
 
 def _with_template(files: _Files, path: Path, document: Document) -> Document:
@@ -107,79 +87,172 @@ def _with_template(files: _Files, path: Path, document: Document) -> Document:
     name = document.data.get("base_job_template")
     if not isinstance(name, str):
         return document
-    template: Any = None
-    file = (path.parent / name).resolve()
-    hint = "Write a path relative to the pools folder, of a JSON file such as `prefect work-pool get-default-base-job-template` writes."
-    if not file.is_relative_to(files.root.resolve()):
-        fault = Fault(code="path-outside", message=f"The path {name!r} leaves the repository.", hint=hint)
-    else:
-        try:
-            template = json.loads(file.read_text(encoding="utf-8"))
-            fault = Fault(code="template-invalid", message=f"{name} is not a mapping of JSON.", hint=hint)
-        except (OSError, ValueError, RecursionError) as error:
-            reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
-            fault = Fault(code="template-invalid", message=f"The job template {name!r} {reason}.", hint=hint)
-    if not isinstance(template, dict):
-        files.problems.append(fault.located(document.locate(("base_job_template",))))
-    data = {key: value for key, value in document.data.items() if key != "base_job_template"}
-    return replace(document, data={**data, "base_job_template": template} if isinstance(template, dict) else data)
+    template = _template(files, path.parent, name)
+    if isinstance(template, Fault):
+        files.problems.append(template.located(document.locate(("base_job_template",))))
+        data = {key: value for key, value in document.data.items() if key != "base_job_template"}
+        return replace(document, data=data, dropped=document.dropped | {("base_job_template",)})
+    return replace(document, data={**document.data, "base_job_template": template})
 
 
-def _document(files: _Files, path: Path, kind: str, *, needed: bool = True) -> Document | None:
-    name = _name(files, path)
-    if not path.is_file():
-        if needed:
-            hint = "Is this the repository's folder? `--root DIR` names another."
-            _say(files, path, "file-missing", f"There is no {name}.", hint)
-        return None
-    if not path.resolve().is_relative_to(files.root.resolve()):
-        _say(files, path, "path-outside", f"{name} is a link that leaves the repository.", "Put the file itself here.")
-        return None
+def _template(files: _Files, folder: Path, name: str) -> dict[str, Any] | Fault:
+    hint = (
+        "Write the path of a JSON file, relative to the pools folder; "
+        "`prefect work-pool get-default-base-job-template` writes one."
+    )
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        _say(files, path, "file-unreadable", f"{name} cannot be read: {error.strerror}.", "Check who may read it.")
+        file = (folder / name.replace("\\", "/")).resolve()
+        if not file.is_relative_to(files.root.resolve()):
+            return Fault(code="path-outside", message=f"The path {name!r} leaves the repository.", hint=hint)
+        template = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError, RuntimeError) as error:
+        reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {_reason(error)}"
+        return Fault(code="template-invalid", message=f"The job template {name!r} {reason}.", hint=hint)
+    if not isinstance(template, dict):
+        return Fault(code="template-invalid", message=f"The job template {name!r} is not a mapping.", hint=hint)
+    return template
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+# ---------------------------------------------------------------- one file
+
+
+def _needed(files: _Files, path: Path, kind: str) -> Document:
+    document = _named(files, path, kind)
+    if document is None:
+        hint = "Is this the repository's folder? `--root DIR` names another."
+        _say(files, path, "file-missing", f"There is no {_name(files, path)}.", hint)
+    return document or _nothing(files, path)
+
+
+def _named(files: _Files, path: Path, kind: str) -> Document | None:
+    """A file of a fixed name; None where there is none."""
+    others = [each for each in _sorted(files, path.parent) if each.name != path.name and _resembles(each, path)]
+    for other in others:
+        _stray(files, other, f"Rename it to {path.name}.")
+    if path.exists() or path.is_symlink():
+        return _document(files, path, kind)
+    return _nothing(files, path) if others else None
+
+
+def _resembles(path: Path, other: Path) -> bool:
+    return path.is_file() and _is_yaml(path) and path.stem.lower() == other.stem
+
+
+def _listed(files: _Files, path: Path, kind: str) -> Document:
+    """A file that was found in its folder."""
+    if path.suffix == ".yaml":
+        return _document(files, path, kind)
+    _stray(files, path, f"Rename it to {path.stem}.yaml.")
+    return _nothing(files, path)
+
+
+def _document(files: _Files, path: Path, kind: str) -> Document:
+    """A file held against the schema of its kind. What is at fault is left out of it."""
+    content = _content(files, path)
+    return _nothing(files, path) if content is None else _checked(files, path, kind, content)
+
+
+def _content(files: _Files, path: Path) -> bytes | None:
+    name = _name(files, path)
+    try:
+        if not path.resolve().is_relative_to(files.root.resolve()):
+            hint = "Put the file itself here."
+            _say(files, path, "path-outside", f"{name} is a link that leaves the repository.", hint)
+            return None
+        return path.read_bytes()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+        hint = "Put a file here that this user may read."
+        _say(files, path, "file-unreadable", f"{name} cannot be read: {_reason(error)}.", hint)
         return None
-    document, problems = read_document(name, content)
+
+
+def _checked(files: _Files, path: Path, kind: str, content: bytes) -> Document:
+    document, problems = read_document(_name(files, path), content)
     files.problems += problems
     if document is None:
-        return None
+        return _nothing(files, path)
+    secrets = tuple(_secrets(document))
+    files.problems += secrets
+    document = replace(document, reported=document.reported | {problem.location for problem in secrets})
     faults = faults_of(document, kind)
-    files.problems += problems_of(document, faults)
-    return replace(document, data=_without(document.data, faults))
+    files.problems += problems_of(document, (replace(fault, hint=fault.hint or _ANY_HINT) for fault in faults))
+    return _without(document, faults)
 
 
-def _without(data: Any, faults: tuple[Fault, ...]) -> Any:
-    """The data without what is at fault, so that the checks which follow can trust its shape and say all the rest."""
-    if any(not fault.at for fault in faults) or not isinstance(data, dict):
-        return {}
-    for fault in faults:
-        if fault.severity is Severity.ERROR:
-            data = _dropped(data, _unit(fault.at))
-    return data
+_ANY_HINT: Final = "Correct it, or delete it: in an editor, the schema of this file explains each key."
 
 
-def _unit(at: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """What is dropped for a fault: whole list items' lists, whole schedules, whole sources; else the value alone."""
-    for index, step in enumerate(at):
-        if isinstance(step, int):
-            return at[:index]
-        if step in {"schedules", "sources", "queues"} and len(at) > index + 2:
-            return at[: index + 2]
-    return at
+def _nothing(files: _Files, path: Path) -> Document:
+    """A file that cannot be read: whatever is looked for in it may well stand there."""
+    return Document(file=_name(files, path), data={}, dropped=_UNREADABLE)
 
 
-def _dropped(data: dict[str, Any], at: tuple[str | int, ...]) -> dict[str, Any]:
+def _secrets(document: Document) -> Iterator[Problem]:
+    for at, kind in secrets_in(document.data):
+        fault = Fault(
+            code="secret-in-clear",
+            message=f"Here stands {kind} in clear text: whoever reads the repository or the server can use it.",
+            hint="Revoke it, keep the new one in a Secret block, and write {{ prefect.blocks.secret.NAME }} in quotes.",
+        )
+        yield fault.located(document.locate(at))
+
+
+def _without(document: Document, faults: tuple[Fault, ...]) -> Document:
+    """The document without what is at fault: the checks which follow can trust its shape and say all the rest."""
+    wrong = {_unit(fault.at) for fault in faults if fault.severity is Severity.ERROR and not _is_missing(fault)}
+    if () in wrong or not isinstance(document.data, dict):
+        return replace(document, data={}, dropped=_UNREADABLE)
+    data = document.data
+    for at in wrong:
+        data = _dropped(data, at)
+    return replace(document, data=data, dropped=frozenset(wrong))
+
+
+def _is_missing(fault: Fault) -> bool:
+    """Whether the whole file lacks a key, which is no reason to leave out the keys that it has."""
+    return fault.code == "missing-key" and not fault.at
+
+
+def _unit(at: KeyPath) -> KeyPath:
+    """What is left out for a fault: the value alone; a whole list for one of its items."""
+    return next((at[:index] for index, step in enumerate(at) if isinstance(step, int)), at)
+
+
+def _dropped(data: dict[str, Any], at: KeyPath) -> dict[str, Any]:
     head, rest = str(at[0]), at[1:]
     if head not in data:
         return data
-    if rest and isinstance(data[head], dict):
-        return {**data, head: _dropped(data[head], rest)}
+    if rest:
+        return {**data, head: _dropped(data[head], rest)} if isinstance(data[head], dict) else data
     return {key: value for key, value in data.items() if key != head}
 
 
-def _sorted(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+# ---------------------------------------------------------------- the folders
+
+
+def _sorted(files: _Files, folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        _say(files, folder, "folder-unreadable", f"This folder cannot be read: {_reason(error)}.", "Check who may.")
+        return []
+
+
+def _is_yaml(path: Path) -> bool:
+    return path.suffix.lower() in {".yaml", ".yml"} and not path.name.startswith(".")
+
+
+def _nothing_below(files: _Files, folder: Path) -> None:
+    """Areas have no folders of their own: a file there would be forgotten in silence."""
+    for path in _sorted(files, folder):
+        if path.is_dir() and not path.is_symlink():
+            _nothing_below(files, path)
+        elif _is_yaml(path):
+            _stray(files, path, "Files of deployments are called deployments/<area>/<environment>.yaml.")
 
 
 def _name(files: _Files, path: Path) -> str:
@@ -190,8 +263,8 @@ def _say(files: _Files, path: Path, code: str, message: str, hint: str) -> None:
     files.problems.append(Problem(location=Location(file=_name(files, path)), code=code, message=message, hint=hint))
 
 
-def _stray(files: _Files, path: Path, expected: str) -> None:
-    _say(files, path, "file-stray", "This file would be read by nobody.", f"Files here are called {expected}.")
+def _stray(files: _Files, path: Path, hint: str) -> None:
+    _say(files, path, "file-stray", "This file would be read by nobody.", hint)
 
 
 def _misnamed(files: _Files, path: Path, what: str) -> None:
@@ -202,7 +275,7 @@ def _misnamed(files: _Files, path: Path, what: str) -> None:
 
 
 def job_templates() -> Mapping[str, Mapping[str, Any]]:
-    """The default job template of each type of work pool, from the file that the Prefect package brings; not imported."""
+    """The default job template of each type of pool, from a file of the Prefect package, which is not imported."""
     spec = importlib.util.find_spec("prefect")
     if spec is None or not spec.submodule_search_locations:
         return {}

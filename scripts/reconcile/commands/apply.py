@@ -122,8 +122,10 @@ def _second_look(
     """Fill in the parameter schemas of sources whose token may be used only now.
 
     A token is given to git only for a host that a deployment on the server gives it to. The deployments that were
-    just applied are the first that do, so without this look the next apply would have something to write.
+    just applied are the first that do, so without this look the next apply would have something to write. A token
+    that the server gives to another host already is not sent to a new one on the strength of this apply alone.
     """
+    session.barred = found.barred
     again = observe(session)
     schemas = tuple(change for change in again.plan.changes if {field.field for field in change.fields} == _SCHEMA)
     changes = (*found.plan.changes, *schemas)

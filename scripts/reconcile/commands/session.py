@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reconcile.commands.options import Filter
-from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows, source_secrets
+from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows
 from reconcile.diff import nobody
 from reconcile.errors import ProblemsError, SourceError, UsageError
-from reconcile.layers import Entry, Layer, Repository, Scope, entries, unused_loans
+from reconcile.layers import Entry, Repository, entries, scopes, unused_loans
 from reconcile.model import Mark, ResourceKey, State
 from reconcile.plan import Notice, Plan
 from reconcile.policy import pin_refusals, pinned_elsewhere, with_next_runs
-from reconcile.problem import Problem, Severity, has_errors, in_order
+from reconcile.problem import Problem, Severity, as_told, has_errors, in_order
 from reconcile.pull import GitSource, PathSource, Source, may_send
-from reconcile.resolve import Code, Place, resolve, source_problems
+from reconcile.resolve import Code, Place, leads_here, resolve, source_problems
 from reconcile.sources import default_cache, open_sources, read_at
 from reconcile.workspace import job_templates, load
 
@@ -61,7 +63,9 @@ class Observation:
     reads: int
     wanted: Desired
     withheld: bool = False
-    """Whether a source could not be read and its token was not to be used for it, for now."""
+    """Whether a source could not be read, whose token nobody was given so far: once applied, it may be."""
+    barred: frozenset[Source] = frozenset()
+    """Sources that could not be read, whose token the server gives to other hosts than theirs."""
 
 
 @dataclass(slots=True)
@@ -76,40 +80,44 @@ class Session:
     chosen: Filter
     adopt: Callable[[ResourceKey], bool] = nobody
     read_secrets: bool = False
+    barred: frozenset[Source] = frozenset()
+    """Sources that get no token, whatever stands on the server by now."""
 
 
 def read_files(root: Path) -> Files:
     """The files, held against their schemas and laid over each other."""
     repository, problems = load(root)
-    if repository is None:
-        raise ProblemsError(in_order(problems))
     found = tuple(entries(repository))
     problems += unused_loans(repository)
-    scopes = _scopes(found)
-    problems += source_problems(repository, scopes)
-    problems += source_secrets(_bare_layers(scopes))
+    problems += source_problems(repository, scopes(repository))
     return Files(root=root, repository=repository, entries=found, problems=in_order(problems))
 
 
 def declared_here(files: Files) -> Desired:
     """What the files alone say is desired, with every problem that they show: nothing is fetched, no server asked."""
-    codes, problems = resolve(files.repository, files.entries, Place(root=str(files.root)))
+    resolved = resolve(files.repository, files.entries, Place(root=str(files.root)))
+    codes = resolved.codes
     evidence = _evidence(files.root, [code for code in codes if _is_folder(code.reads)])
     # A folder that is only on the workers' machine is nothing to warn of here; plan says what it could not read.
-    silent = dict.fromkeys({code.reads for code in codes} - {source for source, _ in evidence.texts})
-    wanted = desired(files.repository, codes, replace(evidence, unreadable=silent))
-    return replace(wanted, problems=in_order((*files.problems, *problems, *wanted.problems)))
+    certain = {source: error for source, error in evidence.unreadable.items() if leads_here(source)}
+    silent = dict.fromkeys(
+        {code.reads for code in codes} - {source for source, _ in (*evidence.texts, *evidence.misread)}
+    )
+    wanted = desired(files.repository, resolved, replace(evidence, unreadable={**silent, **certain}))
+    return replace(wanted, problems=as_told((*files.problems, *resolved.problems, *wanted.problems)))
 
 
 @contextmanager
 def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], need_env: bool) -> Iterator[Session]:
-    """The files read and a server found. The embedded one starts first, so that it comes up while the files are read."""
+    """The files read and a server found. The embedded one starts first, to come up while the files are read."""
     from reconcile.gateway import target as targets
 
     with ExitStack() as stack:
         target = None if local else find_target()
         embedded = _start(stack) if target is None or target.url is None else None
         files = read_files(root)
+        if "environments" not in files.repository.environments.data:  # nothing can be selected then
+            raise ProblemsError(declared_here(files).problems)
         chosen = select(files)
         if need_env and embedded is None and chosen.nothing_said and len(chosen.environments) > 1:
             raise UsageError(
@@ -143,7 +151,8 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
     """Read the sources and the server at the same time, and compare. Raises ProblemsError where the files are wrong."""
     files, chosen = session.files, _without_pinned(session)
     place = Place(root=str(session.root), is_here=session.target.is_loopback)
-    codes, problems = resolve(files.repository, files.entries, place)
+    resolved = resolve(files.repository, files.entries, place)
+    codes = resolved.codes
     selected = [code for code in codes if _takes(chosen, code.entry)]
     with ThreadPoolExecutor(max_workers=1) as pool:
         reading: Future[Any] = pool.submit(session.reading.read)
@@ -156,11 +165,13 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
         evidence = _with_tokens(session, evidence, selected, standing)
     silent = {code.reads: None for code in codes if code.reads not in _tried(evidence)}
     evidence = replace(evidence, unreadable={**silent, **evidence.unreadable}, known_flow=_known_flows(standing))
-    wanted = desired(files.repository, codes, evidence)
-    found = in_order((*files.problems, *problems, *wanted.problems))
+    wanted = desired(files.repository, resolved, evidence, lambda entry: entry.scope.environment in chosen.environments)
+    found = as_told((*files.problems, *resolved.problems, *wanted.problems))
     if has_errors(found) and sources:
         raise ProblemsError(found)
     plan = _plan(session, chosen, wanted, standing, found)
+    withheld = _withheld(evidence, standing)
+    barred = frozenset(source for source in withheld if _is_in_use(source, standing))
     return Observation(
         plan=plan,
         observed=standing,
@@ -168,7 +179,8 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
         files=files,
         reads=session.reading.requests,
         wanted=wanted,
-        withheld=_is_withheld(evidence, standing),
+        withheld=bool(withheld - barred),
+        barred=barred,
     )
 
 
@@ -264,6 +276,7 @@ def _evidence(root: Path, codes: Iterable[Code], tokens: Mapping[str, str] | Non
         wanted.setdefault(code.reads, set()).update(code.files)
     texts: dict[tuple[Source, str], str | None] = {}
     unreadable: dict[Source, SourceError | None] = {}
+    misread: dict[tuple[Source, str], SourceError] = {}
     for source, tree in open_sources(wanted, root=root, cache=default_cache(), credentials=tokens).items():
         if isinstance(tree, SourceError):
             unreadable[source] = tree
@@ -272,8 +285,11 @@ def _evidence(root: Path, codes: Iterable[Code], tokens: Mapping[str, str] | Non
             try:
                 texts[source, path] = tree.read(path)
             except SourceError as error:
-                unreadable[source] = error
-    return Evidence(texts=texts, unreadable=unreadable, templates=job_templates())
+                if _is_folder(source):
+                    misread[source, path] = error
+                else:  # of a commit it may be the network, too
+                    unreadable[source] = error
+    return Evidence(texts=texts, unreadable=unreadable, misread=misread, templates=job_templates())
 
 
 def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], standing: State) -> Evidence:
@@ -284,7 +300,8 @@ def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], st
     """
     steps = [deployment.pull_steps for deployment in standing.deployments.values()]
     refused = {source: read_at(source) for source in evidence.unreadable}
-    allowed = {source: at for source, at in refused.items() if isinstance(at, GitSource) and may_send(at, steps)}
+    open_to = {source: at for source, at in refused.items() if isinstance(at, GitSource) and at not in session.barred}
+    allowed = {source: at for source, at in open_to.items() if may_send(at, steps)}
     tokens = {at.block: session.reading.secret(at.block) for at in allowed.values() if at.block}
     known = {block: token for block, token in tokens.items() if token}
     again = {source for source, at in allowed.items() if at.block in known}
@@ -295,24 +312,22 @@ def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], st
     return replace(evidence, texts={**evidence.texts, **more.texts}, unreadable={**left, **more.unreadable})
 
 
-def _is_withheld(evidence: Evidence, standing: State) -> bool:
+def _withheld(evidence: Evidence, standing: State) -> frozenset[GitSource]:
+    """The sources that could not be read, and whose token may not be used for them."""
     steps = [deployment.pull_steps for deployment in standing.deployments.values()]
     unread = [read_at(source) for source, error in evidence.unreadable.items() if error is not None]
-    return any(isinstance(at, GitSource) and at.block is not None and not may_send(at, steps) for at in unread)
+    return frozenset(at for at in unread if isinstance(at, GitSource) and at.block and not may_send(at, steps))
+
+
+def _is_in_use(source: GitSource, standing: State) -> bool:
+    """Whether any pull step on the server takes the source's block: its token is then known to belong somewhere."""
+    name = f"prefect.blocks.{(source.block or '').replace('/', '.')}"
+    steps = [deployment.pull_steps for deployment in standing.deployments.values()]
+    return re.search(rf"{re.escape(name)}(?![\w-])", json.dumps(steps, default=str)) is not None
 
 
 def _tried(evidence: Evidence) -> set[Source]:
-    return {source for source, _ in evidence.texts} | set(evidence.unreadable)
-
-
-def _scopes(found: Iterable[Entry]) -> list[Scope]:
-    return list({(entry.scope.area, entry.scope.environment): entry.scope for entry in found}.values())
-
-
-def _bare_layers(scopes: Iterable[Scope]) -> list[Layer]:
-    layers = [layer for scope in scopes for named in scope.sources.values() for layer in named]
-    layers += [layer for scope in scopes for layer in scope.schedules.values()]
-    return list({(layer.document.file, layer.at): layer for layer in layers}.values())
+    return {source for source, _ in (*evidence.texts, *evidence.misread)} | set(evidence.unreadable)
 
 
 def _start(stack: ExitStack) -> Embedded:

@@ -113,7 +113,8 @@ def _lines(document: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(f"  chosen by: {safe(document['origin'])}", "dim")
     counted = document["deployments"]
     yield Line(
-        f"  deployments: {counted['managed']} managed of {counted['declared']} declared, {counted['foreign']} not managed from here"
+        f"  deployments: {counted['managed']} managed of {counted['declared']} declared, "
+        f"{counted['foreign']} not managed from here"
     )
     runs = document["runs"]
     style = "warning" if runs["late"] or runs["failed_24h"] else ""

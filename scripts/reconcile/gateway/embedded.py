@@ -61,7 +61,8 @@ class Embedded:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise ServerUnreachableError(
-                    f"Prefect's embedded server stopped at once (exit code {self._process.returncode}): {self._last_words()}",
+                    f"Prefect's embedded server stopped at once (exit code {self._process.returncode}): "
+                    f"{self._last_words()}",
                     "Run `prefect server start` by hand to see more, or set PREFECT_API_URL to a server that runs.",
                 )
             if _answers(f"{self.url}/health"):

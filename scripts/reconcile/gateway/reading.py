@@ -22,6 +22,14 @@ from reconcile.wire import Snapshot
 PAGE: Final = 200
 """Rows a page; the server's own most (PREFECT_API_DEFAULT_LIMIT)."""
 
+TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "/work_pools/filter": ("name", "type"),
+    "/work_queues/filter": ("name", "work_pool_id"),
+    "/flows/filter": ("name",),
+    "/deployments/filter": ("name", "flow_id"),
+}
+"""What a row must hold, besides its id, to be one of Prefect's."""
+
 RETRIED: Final = frozenset({429, 502, 503, 504})
 PAUSES: Final = (0.2, 0.6, 1.5)
 """Seconds before each further try. Reading changes nothing, so repeating it is always safe."""
@@ -66,8 +74,11 @@ class Reading:
         offset = 0
         while True:
             page = self.post(path, {**(query or {}), "limit": PAGE, "offset": offset})
-            if not isinstance(page, list):
-                raise ServerError(f"The server's answer to {path} is not a list; is {self.target.url} a Prefect API?")
+            if not isinstance(page, list) or not all(_is_row(row, path) for row in page):
+                raise ServerError(
+                    f"The server's answer to {path} is not a list of what was asked for; is {self._shown} a Prefect API?",
+                    _ENDING,
+                )
             found.update({row["id"]: row for row in page})
             if len(page) < PAGE:
                 return tuple(found.values())
@@ -131,16 +142,32 @@ class Reading:
                 return response.json()
             except ValueError:
                 raise ServerError(
-                    f"The server's answer to {path} is not JSON; is {self.target.url} a Prefect API?",
-                    "The address of a Prefect API ends in /api.",
+                    f"The server's answer to {path} is not JSON; is {self._shown} a Prefect API?", _ENDING
                 ) from None
         raise refused(self.target, f"{response.request.method} {path}", response.status_code, response.text)
+
+    @property
+    def _shown(self) -> str:
+        return mask_text(self.target.url or "")
 
     def _csrf_headers(self) -> dict[str, str]:
         """A token for servers that want one with each POST (PREFECT_SERVER_CSRF_PROTECTION_ENABLED)."""
         client = str(uuid.uuid4())
-        token = self._client.get("/csrf-token", params={"client": client}).json()["token"]
-        return {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
+        try:
+            answer = self._client.get("/csrf-token", params={"client": client}).json()
+            return {"Prefect-Csrf-Token": str(answer["token"]), "Prefect-Csrf-Client": client}
+        except httpx.HTTPError as error:
+            raise unreachable(self.target, error) from None
+        except (ValueError, KeyError, TypeError):
+            raise ServerError(f"The server at {self._shown} wants a token with each request and gives none.") from None
+
+
+_ENDING: Final = "The address of a Prefect API ends in /api."
+
+
+def _is_row(row: object, path: str) -> bool:
+    wanted = ("id", *TEXTS.get(path, ()))
+    return isinstance(row, dict) and all(isinstance(row.get(key), str) for key in wanted)
 
 
 def unreachable(target: Target, cause: Exception | None) -> ServerUnreachableError:
@@ -163,10 +190,10 @@ def refused(target: Target, what: str, status: int, text: str) -> ServerAnswerEr
     hint = {
         401: "It wants authentication: set PREFECT_API_AUTH_STRING or PREFECT_API_KEY.",
         403: "It does not let you: check PREFECT_API_AUTH_STRING or PREFECT_API_KEY.",
-        404: "The address of a Prefect API ends in /api.",
+        404: _ENDING,
     }.get(status, "")
     return ServerAnswerError(
-        f"The server at {mask_text(target.url or '')} answered {status} to {what}{': ' + detail if detail else ''}.",
+        f"The server at {mask_text(target.url or '')} answered {status} to {what}{': ' + detail.rstrip('. ') if detail else ''}.",
         status=status,
         hint=hint,
     )

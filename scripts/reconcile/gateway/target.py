@@ -103,13 +103,20 @@ def target_of(values: Mapping[str, str], origin: str) -> Target:
 def _checked(url: str | None, origin: str) -> str | None:
     if url is None:
         return None
-    parts = urlsplit(url.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_address(url.strip()):
         raise ReconcileError(
             f"The address of the server is not one: {origin} should be like http://192.168.1.13:4200/api.",
             "Correct PREFECT_API_URL.",
         )
     return url.strip().rstrip("/")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        return False
 
 
 def active_profile(environ: Mapping[str, str], home: Path) -> tuple[str, Mapping[str, object]]:

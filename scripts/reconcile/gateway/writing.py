@@ -56,12 +56,21 @@ class Writing:
             raise refused(self.target, what, error.response.status_code, error.response.text) from None
         except httpx.HTTPError as error:
             raise unreachable(self.target, error) from None
-        if not response.content:
-            return {}
-        answer = response.json()
-        if not isinstance(answer, dict):
-            raise ServerError(f"The server's answer to {what} is not what was expected.")
-        return answer
+        return _answer(request, response, what)
+
+
+def _answer(request: Request, response: httpx.Response, what: str) -> Mapping[str, Any]:
+    """What was answered. Whatever was created is told with its id; without one nobody knows whether it was."""
+    try:
+        answer = response.json() if response.content else {}
+    except ValueError:
+        answer = None
+    known = answer if isinstance(answer, dict) else {}
+    if answer is None or (request.method == "POST" and not isinstance(known.get("id"), str)):
+        raise ServerError(
+            f"The server's answer to {what} is not one of Prefect's.", "Nobody knows whether it was done: plan again."
+        )
+    return known
 
 
 def ask_prefect(origin: str) -> Target:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from reconcile.problem import Fault
+from reconcile.schedule.zones import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ _YEAR: Final = Field(name="year", first=1970, last=2099, allowed="1970 to 2099")
 _STORED_FIELDS: Final = (*FIELDS, _SECOND, _YEAR)
 
 _ALIASES: Final = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
-_RANGE: Final = re.compile(r"([^/-]+)(?:-([^/-]+))?(?:/([0-9]+))?")
+_RANGE: Final = re.compile(r"([^/-]+)(?:-([^/-]+))?(?:/([0-9]{1,6}))?")
 _SOMEWHEN: Final = datetime(2024, 1, 1)  # noqa: DTZ001 a clock time of any zone: where the search for a run starts
 
 Expanded = tuple[list[list[Any]], dict[Any, set[Any]]]
@@ -89,10 +90,7 @@ def cron_faults(cron: str, day_or: bool | None) -> tuple[Fault, ...]:
         return faults
     if day_or is None and _ors_days(cron):
         return (_day_or_fault(cron, texts),)
-    if next(cron_clock(cron, day_or is not False, _SOMEWHEN), None) is None:
-        message = f"`{cron}` never fires: no day of any year fits it"
-        return (cron_fault(message, "change its day or its month", "cron-never-fires"),)
-    return ()
+    return () if _fires(cron, day_or is not False) else (_dead_fault(cron, day_or is not False),)
 
 
 def cron_fault(message: str, hint: str = "", code: str = "cron-invalid") -> Fault:
@@ -101,19 +99,21 @@ def cron_fault(message: str, hint: str = "", code: str = "cron-invalid") -> Faul
 
 
 def _alias_fault(cron: str) -> Fault:
-    message = f"expected five fields or one of {', '.join(_ALIASES)}, got `{cron}`"
+    message = f"expected five fields or one of {', '.join(_ALIASES)}, got {shown(cron)}"
     return cron_fault(message, 'five fields are minute, hour, day of month, month, day of week, like "30 8 * * 1-5"')
 
 
 def _count_fault(cron: str, texts: Sequence[str]) -> Fault:
     if len(texts) not in (6, 7):
-        message = f"expected five fields (minute, hour, day of month, month, day of week), got {len(texts)}: `{cron}`"
+        message = (
+            f"expected five fields (minute, hour, day of month, month, day of week), got {len(texts)}: {shown(cron)}"
+        )
         return cron_fault(message, 'a full one is "30 8 * * 1-5"')
     seconds_first = texts[0] == "0" or "?" in texts
     shorter = " ".join(texts[1:6] if seconds_first else texts[:5])
     return cron_fault(
         f"expected five fields, got {len(texts)}: Prefect takes the sixth for seconds and the seventh for years",
-        f"write `{shorter}`, if no seconds are meant",
+        f"write {shown(shorter)}, if no seconds are meant",
         "cron-six-fields",
     )
 
@@ -121,10 +121,10 @@ def _count_fault(cron: str, texts: Sequence[str]) -> Fault:
 def _field_fault(part: Field, text: str) -> Fault | None:
     odd = next((odd for token in text.lower().split(",") if (odd := _odd(part, token))), None)
     if odd:
-        return cron_fault(f"`{text}` in the {part.name} field {odd[0]}", odd[1])
+        return cron_fault(f"{shown(text)} in the {part.name} field {odd[0]}", odd[1])
     if expanded(" ".join(text if part is other else "*" for other in FIELDS)) is not None:
         return None
-    message = f"expected {part.allowed} in the {part.name} field, got `{text}`"
+    message = f"expected {part.allowed} in the {part.name} field, got {shown(text)}"
     return cron_fault(message, _field_hint(part, text) or part.hint)
 
 
@@ -171,13 +171,24 @@ def _ors_days(cron: str) -> bool:
     return values is not None and values[0][2][0] != "*" and values[0][4][0] != "*"
 
 
+def _fires(cron: str, day_or: bool) -> bool:
+    return next(cron_clock(cron, day_or, _SOMEWHEN), None) is not None
+
+
+def _dead_fault(cron: str, day_or: bool) -> Fault:
+    why = "no day of any year fits it"
+    if day_or and _ors_days(cron):
+        why = "no month of it has that day, and Prefect then gives up on the day of week too"
+    return cron_fault(f"{shown(cron)} never fires: {why}", "change its day or its month", "cron-never-fires")
+
+
 def _day_or_fault(cron: str, texts: Sequence[str]) -> Fault:
     either = f"fires when day of month `{texts[2]}` OR day of week `{texts[4]}` fits"
     hint = "add `day_or: true` for either of them or `day_or: false` for days that fit both, or put * in one of the two"
     if re.search(r"#|l[0-9]", texts[4].lower()):  # croniter asks for the n-th weekday on both sides of its OR
-        either = f"fires on every `{texts[4]}`, whatever the day of month"
+        either = f"has day of month `{texts[2]}` beside the n-th weekday `{texts[4]}`, which Prefect does not OR"
         hint = "put * in the day of month, or add `day_or: false` for days that fit both"
-    return cron_fault(f"`{cron}` {either}: say whether that is meant", hint, "cron-day-or")
+    return cron_fault(f"{shown(cron)} {either}: say whether that is meant", hint, "cron-day-or")
 
 
 @lru_cache(maxsize=4096)
@@ -192,15 +203,25 @@ def expanded(cron: str) -> Expanded | None:
 
 
 def cron_clock(cron: str, day_or: bool, after: datetime) -> Iterator[datetime]:
-    """The clock times at `after` or later, both without a zone; none when the expression is wrong."""
+    """The clock times at `after` or later, both without a zone; none when the expression is wrong.
+
+    None too when one side of an OR can never be: today's croniter minds the other side, Prefect's fails.
+    """
     from croniter import croniter  # paid for only where there is a cron
 
+    if day_or and _ors_days(cron) and not _fires(_on_any_weekday(cron), day_or):
+        return
     try:
         times = croniter(_as_prefect(cron), after - timedelta(microseconds=1), datetime, day_or=day_or)
         while True:
             yield times.get_next(datetime)
     except (ValueError, TypeError, LookupError, OverflowError):
         return
+
+
+def _on_any_weekday(cron: str) -> str:
+    texts = cron.split()
+    return " ".join([*texts[:4], "*", *texts[5:]])
 
 
 def _as_prefect(cron: str) -> str:

@@ -26,9 +26,23 @@ def read_seconds(value: object) -> float | Fault:
     """The seconds of `1800`, `90s`, `30m`, `4h` or `2d`."""
     seconds = _plain(value)
     if seconds is not None and math.isfinite(seconds) and 1e-6 <= seconds <= _LONGEST:
-        return seconds
+        return in_microseconds(seconds)
     message = f"expected seconds above 0, or text like 90s, 30m, 4h, 2d, got {shown(value)}"
     return Fault(code="interval-invalid", message=message, hint=_hint(value), at=("interval",))
+
+
+def in_microseconds(seconds: float) -> float:
+    """What the server keeps of them."""
+    try:
+        return timedelta(seconds=seconds).total_seconds()
+    except (ValueError, OverflowError):
+        return float(seconds)
+
+
+def anchor_text(moment: datetime) -> str:
+    """An anchor as it is compared and sent. Of offsets the server takes whole minutes only (Monrovia, 1970)."""
+    offset = moment.utcoffset() or timedelta()
+    return (moment.astimezone(UTC) if offset % timedelta(minutes=1) else moment).isoformat()
 
 
 def _plain(value: object) -> float | None:

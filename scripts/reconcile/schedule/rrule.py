@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from reconcile.problem import Fault, Severity
-from reconcile.schedule.zones import canonical_zone, zone_info
+from reconcile.schedule.zones import canonical_zone, shown, zone_info
 
 STAMP: Final = "%Y%m%dT%H%M%S"
 DEFAULT_START: Final = "DTSTART:20200101T000000"
@@ -70,7 +70,9 @@ def foreign_times(lines: Iterable[str], zone: str) -> Iterator[Fault]:
             yield rule_fault(f"expected local times: Prefect ignores the Z of {stamp}Z", hint)
         named = _TZID.search(line)
         if named and canonical_zone(named[1]) != zone:
-            yield rule_fault(f"expected times of {zone}: Prefect ignores TZID={named[1]}", "set `timezone` instead")
+            yield rule_fault(
+                f"expected times of {zone}: Prefect ignores TZID={named[1][:60]}", "set `timezone` instead"
+            )
 
 
 def _in_zone(stamp: str, zone: str) -> str:
@@ -88,15 +90,23 @@ def rule_faults(text: str) -> tuple[Fault, ...]:
     faults = tuple(dict.fromkeys(fault for parts in _rules(text) for fault in _parts_faults(parts)))
     if any(fault.severity is Severity.ERROR for fault in faults):
         return faults
-    broken = _broken(text)
-    if broken:
-        return (rule_fault(f"expected a rule of RFC 5545: {broken}", "a full one is FREQ=MONTHLY;BYMONTHDAY=-1"),)
-    if not fires(text):
-        return (
-            *faults,
-            rule_fault("the rule never fires: no date fits it", "change its BY parts", "rrule-never-fires"),
-        )
-    return faults
+    verdict = _verdict(text)
+    return (*faults, verdict) if verdict else faults
+
+
+def _verdict(text: str) -> Fault | None:
+    """What dateutil makes of the rule, as Prefect would hear it; some faults it meets only while it counts."""
+    if "EXRULE" in text:
+        return rule_fault("expected no EXRULE, which RFC 5545 has withdrawn", "list the dates in an EXDATE")
+    try:
+        _ruleset(text)
+        alive = fires(text)
+    except _BROKEN as error:
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        return rule_fault(f"expected a rule of RFC 5545: {said}", "a full one is FREQ=MONTHLY;BYMONTHDAY=-1")
+    if alive:
+        return None
+    return rule_fault("the rule never fires: no date fits it", "change its BY parts", "rrule-never-fires")
 
 
 def _parts_faults(parts: Mapping[str, str]) -> Iterator[Fault]:
@@ -105,7 +115,7 @@ def _parts_faults(parts: Mapping[str, str]) -> Iterator[Fault]:
         yield rule_fault("expected FREQ=YEARLY, MONTHLY, WEEKLY or DAILY in the rule", "write FREQ=DAILY, say")
     for name in ("INTERVAL", "COUNT"):
         if not re.fullmatch(r"0*[1-9][0-9]{0,5}", parts.get(name, "1")):
-            yield rule_fault(f"expected {name} to be a number from 1, got `{parts[name]}`", f"write {name}=1, say")
+            yield rule_fault(f"expected {name} to be a number from 1, got {shown(parts[name])}", f"write {name}=1, say")
     if "COUNT" in parts and "UNTIL" in parts:
         yield rule_fault("expected COUNT or UNTIL, got both", "keep one of them")
     if freq in _CLOCKWORK and "BYSETPOS" in parts:
@@ -118,15 +128,6 @@ def _parts_faults(parts: Mapping[str, str]) -> Iterator[Fault]:
             at=("rrule",),
             severity=Severity.WARNING,
         )
-
-
-def _broken(text: str) -> str | None:
-    """What is said against the rule, as Prefect would hear it."""
-    try:
-        _ruleset(text)
-    except _BROKEN as error:
-        return " ".join(str(error).split())[:200] or type(error).__name__
-    return "EXRULE was withdrawn from it, use EXDATE" if "EXRULE" in text else None
 
 
 def _ruleset(text: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from reconcile.model import Cron, Interval, RRule, Timing
 from reconcile.problem import Fault, Severity
 from reconcile.schedule.cron import cron_fault, cron_faults, folded
-from reconcile.schedule.interval import hasty, read_seconds
+from reconcile.schedule.interval import anchor_text, hasty, read_seconds
 from reconcile.schedule.rrule import (
     STAMP,
     anchored,
@@ -99,7 +99,7 @@ def _read_interval(said: Spec, zone: str) -> Checked:
     faults = [found for found in (seconds, anchor) if isinstance(found, Fault)]
     if isinstance(seconds, Fault) or isinstance(anchor, Fault):
         return None, tuple(faults)
-    return Interval(seconds=seconds, anchor=anchor.isoformat(), timezone=zone), tuple(hasty(seconds))
+    return Interval(seconds=seconds, anchor=anchor_text(anchor), timezone=zone), tuple(hasty(seconds))
 
 
 def _anchor(said: Spec, zone: str) -> datetime | Fault:

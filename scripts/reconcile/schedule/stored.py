@@ -9,6 +9,7 @@ from typing import Any
 from reconcile.errors import ServerError
 from reconcile.model import Cron, Interval, RRule, Timing
 from reconcile.schedule.cron import folded
+from reconcile.schedule.interval import anchor_text, in_microseconds
 from reconcile.schedule.rrule import DEFAULT_START, anchored, localised, rule_lines
 from reconcile.schedule.zones import canonical_zone, zone_info
 
@@ -20,7 +21,7 @@ def read_stored(stored: Mapping[str, Any]) -> Timing:
         return Cron(cron=folded(stored["cron"]), timezone=zone, day_or=stored.get("day_or") is not False)
     if isinstance(stored.get("interval"), int | float):
         anchor = _anchor(str(stored.get("anchor_date")), zone)
-        return Interval(seconds=float(stored["interval"]), anchor=anchor, timezone=zone)
+        return Interval(seconds=in_microseconds(stored["interval"]), anchor=anchor, timezone=zone)
     if isinstance(stored.get("rrule"), str):
         return RRule(rrule=_rule(stored["rrule"]), timezone=zone)
     raise ServerError(f"the server gave a schedule that is neither cron, interval nor rrule, but {dict(stored)}")
@@ -35,7 +36,7 @@ def _anchor(anchor: str, zone: str) -> str:
     place = zone_info(zone) or UTC
     try:
         moment = datetime.fromisoformat(anchor)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=place)).astimezone(place).isoformat()
+        return anchor_text((moment if moment.tzinfo else moment.replace(tzinfo=place)).astimezone(place))
     except (ValueError, OverflowError):
         return anchor
 

@@ -34,6 +34,10 @@ class UntypedError(Exception):
     """A type for which Prefect writes an untyped property."""
 
 
+MAX_STEPS: Final = 20_000
+"""No type that people write takes longer."""
+
+
 class Missing:
     """No default: None is one."""
 
@@ -66,9 +70,13 @@ class TypeWriter:
         self._define = define
         self.definitions: dict[str, Schema] = {}
         self.owners: dict[str, ClassValue] = {}
+        self._steps = 0
 
     def schema(self, type_: Value, forward: Forward) -> Schema:
         """The schema of a type."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise UnknowableError("it is too large to be read")
         if isinstance(type_, UnknowableError):
             raise type_
         write = _WRITERS.get(type(type_))
@@ -102,6 +110,8 @@ class TypeWriter:
     def unwrapped(self, type_: Value, forward: Forward) -> tuple[Value, FieldFacts | None]:
         """The type within `Annotated[…]` or a constrained type of pydantic, and what stands beside it."""
         if isinstance(type_, Generic) and type_.origin == Library("typing.Annotated"):
+            if len(type_.arguments) < 2:
+                raise UnknowableError("`Annotated` takes a type and what stands beside it")
             return type_.arguments[0], facts_of(type_.arguments[1:])
         if isinstance(type_, Library) and type_.name in _CONSTRAINED:
             name, constraints = _CONSTRAINED[type_.name]

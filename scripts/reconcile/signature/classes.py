@@ -62,6 +62,8 @@ class ClassReader:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
+        self._kinds: dict[ClassValue, str] = {}
+        self._lines: dict[ClassValue, list[ClassValue]] = {}
 
     def define(self, writer: TypeWriter, owner: ClassValue) -> Schema | None:
         """The definition of a class; None for a plain class, of which Prefect knows only that it is one."""
@@ -71,6 +73,11 @@ class ClassReader:
 
     def kind(self, owner: ClassValue) -> str:
         """What a class is: model, dataclass, typed dict, named tuple, enumeration, or plain."""
+        if owner not in self._kinds:
+            self._kinds[owner] = self._kind(owner)
+        return self._kinds[owner]
+
+    def _kind(self, owner: ClassValue) -> str:
         if is_enum(self.evaluator, owner):
             return "enum"
         kinds = {self._kind_of_base(owner, base) for base in bases(self.evaluator, owner)} - {"plain"}
@@ -127,6 +134,11 @@ class ClassReader:
 
     def line(self, owner: ClassValue) -> list[ClassValue]:
         """The class and those of this file that it inherits from, nearest first (its method resolution order)."""
+        if owner not in self._lines:
+            self._lines[owner] = self._line(owner)
+        return self._lines[owner]
+
+    def _line(self, owner: ClassValue) -> list[ClassValue]:
         parents = [base for base in bases(self.evaluator, owner) if isinstance(base, ClassValue)]
         return [owner, *_linearized([*[self.line(parent) for parent in parents], parents])]
 

@@ -35,6 +35,12 @@ def bases(evaluator: Evaluator, owner: ClassValue) -> tuple[Value, ...]:
 
 def is_enum(evaluator: Evaluator, owner: ClassValue) -> bool:
     """Whether a class of this file is an enumeration."""
+    if owner not in evaluator.enums:
+        evaluator.enums[owner] = _is_enum(evaluator, owner)
+    return evaluator.enums[owner]
+
+
+def _is_enum(evaluator: Evaluator, owner: ClassValue) -> bool:
     for base in bases(evaluator, owner):
         if isinstance(base, Library) and base.name in _BASES:
             return True

@@ -97,6 +97,8 @@ def _named(evaluator: Evaluator, function: str) -> Value:
         raise _missing(evaluator, function)
     value = evaluator.name(first, module.scope, module.end)
     for name in rest:
+        if isinstance(value, (FlowValue, FunctionValue)):
+            raise _missing(evaluator, function)
         if not isinstance(value, ClassValue):
             raise UnknowableError(f"what `{function}` belongs to is not a class of this file")
         try:

@@ -10,7 +10,7 @@ import ast
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -66,6 +66,8 @@ Binding = Imported | Assigned | ClassDefined | FunctionDefined | Unclear | Unbou
 Bindings = tuple[Binding, ...]
 
 UNBOUND: Final = Unbound()
+MANY: Final = 8
+"""With more possible bindings than this, nobody asks which one it is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -101,7 +103,8 @@ class Module:
 
     `altered` are names that are used in a way in which a list could be changed in place; `opened` those whose items
     are handed out, which matters for lists within lists; `restamped` those that get attributes set from outside,
-    which matters for classes; `unstable` those that functions rebind by `global`.
+    which matters for classes; `unstable` those that functions rebind by `global`. `uses_pydantic_1`: Prefect then
+    writes the whole schema by the rules of pydantic 1.
     """
 
     tree: ast.Module
@@ -112,6 +115,7 @@ class Module:
     opened: frozenset[str]
     restamped: frozenset[str]
     unstable: frozenset[str]
+    uses_pydantic_1: bool
 
 
 def read_module(tree: ast.Module) -> Module:
@@ -119,17 +123,17 @@ def read_module(tree: ast.Module) -> Module:
     scope = Scope(name="")
     reader = _Reader()
     reader.run(tree.body, scope)
-    altered, opened = _uses(tree)
-    restamped, unstable = _alterations(tree)
+    survey = _Survey(tree)
     return Module(
         tree=tree,
         scope=scope,
         end=reader.moment + 1,
         future_annotations=_has_future_annotations(tree.body),
-        altered=altered,
-        opened=opened,
-        restamped=restamped,
-        unstable=unstable,
+        altered=survey.altered(),
+        opened=frozenset(survey.opened.values()),
+        restamped=frozenset(survey.restamped),
+        unstable=frozenset(survey.unstable),
+        uses_pydantic_1=survey.uses_pydantic_1,
     )
 
 
@@ -159,7 +163,8 @@ class _Reader:
 
     def bind(self, scope: Scope, name: str, *bindings: Binding) -> None:
         self.moment += 1
-        scope.put(name, self.moment, bindings)
+        many = len(bindings) > MANY
+        scope.put(name, self.moment, (Unclear("it depends on what happens when the file runs"),) if many else bindings)
 
     def _expression(self, statement: ast.stmt, scope: Scope) -> None:
         for node in ast.walk(statement):
@@ -402,67 +407,111 @@ _OPENING: Final = frozenset(
 )
 
 
-def _uses(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
-    """The names of which a use could change a list in place, and those of which a use hands out items."""
-    looked: set[int] = set()
-    opened: dict[int, str] = {}
-    names: list[ast.Name] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            names.append(node)
-        looked |= {id(part) for part in _looked_at(node)}
-        opened |= {id(part): part.id for part in _opened(node) if isinstance(part, ast.Name)}
-    safe = looked | opened.keys()
-    altered = {node.id for node in names if isinstance(node.ctx, ast.Load) and id(node) not in safe}
-    return frozenset(altered), frozenset(opened.values())
+class _Survey:
+    """One walk over the whole file, for what code does to names apart from binding them."""
 
+    def __init__(self, tree: ast.Module) -> None:
+        self.names: list[ast.Name] = []
+        self.looked: set[int] = set()
+        self.opened: dict[int, str] = {}
+        self.restamped: set[str] = set()
+        self.unstable: set[str] = set()
+        self.uses_pydantic_1 = False
+        for node in ast.walk(tree):
+            note = _NOTES.get(type(node))
+            if note is not None:
+                note(self, node)
 
-def _looked_at(node: ast.AST) -> Sequence[ast.AST | None]:
-    """The parts of a node that are read and no more."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.decorator_list:
+    def altered(self) -> frozenset[str]:
+        """The names of which a use could change a list in place."""
+        safe = self.looked | self.opened.keys()
+        return frozenset(node.id for node in self.names if isinstance(node.ctx, ast.Load) and id(node) not in safe)
+
+    def look(self, *nodes: ast.AST | None) -> None:
+        """These parts are read and no more."""
+        self.looked.update(id(node) for node in nodes if isinstance(node, ast.Name))
+
+    def open(self, *nodes: ast.AST | None) -> None:
+        """The items of these parts go elsewhere."""
+        self.opened.update((id(node), node.id) for node in nodes if isinstance(node, ast.Name))
+
+    def _name(self, node: ast.Name) -> None:
+        self.names.append(node)
+
+    def _function(self, node: FunctionNode) -> None:
         # flows and tasks: nothing calls them while the file is imported
-        return [*node.args.defaults, *node.args.kw_defaults]
-    if isinstance(node, ast.Compare):
-        return [node.left, *node.comparators]
-    if isinstance(node, ast.FormattedValue):
-        return [node.value]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _LOOKING:
-        return node.args
-    return []
+        if node.decorator_list:
+            self.look(*node.args.defaults, *node.args.kw_defaults)
+
+    def _compare(self, node: ast.Compare) -> None:
+        self.look(node.left, *node.comparators)
+
+    def _formatted(self, node: ast.FormattedValue) -> None:
+        self.look(node.value)
+
+    def _call(self, node: ast.Call) -> None:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name in _LOOKING:
+            self.look(*node.args)
+        elif name in _OPENING:
+            self.open(*node.args)
+        elif name in {"setattr", "delattr"}:
+            self.restamped.update(part.id for part in node.args[:1] if isinstance(part, ast.Name))
+
+    def _iterated(self, node: ast.For | ast.AsyncFor | ast.comprehension) -> None:
+        self.open(node.iter)
+
+    def _dict(self, node: ast.Dict) -> None:
+        self.open(*[value for key, value in zip(node.keys, node.values, strict=True) if key is None])
+
+    def _keyword(self, node: ast.keyword) -> None:
+        if node.arg is None:
+            self.open(node.value)
+
+    def _starred(self, node: ast.Starred) -> None:
+        self.open(node.value)
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self.open(node.value)
+
+    def _attribute(self, node: ast.Attribute) -> None:
+        if node.attr in _OPENING:
+            self.open(node.value)
+        if not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Name):
+            self.restamped.add(node.value.id)
+        if node.attr == "v1":
+            self.uses_pydantic_1 = True
+
+    def _global(self, node: ast.Global) -> None:
+        self.unstable.update(node.names)
+
+    def _import(self, node: ast.Import) -> None:
+        if any(alias.name.startswith("pydantic.v1") for alias in node.names):
+            self.uses_pydantic_1 = True
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        module = node.module or ""
+        if module.startswith("pydantic.v1") or (module == "pydantic" and any(a.name == "v1" for a in node.names)):
+            self.uses_pydantic_1 = True
 
 
-def _opened(node: ast.AST) -> Sequence[ast.AST | None]:
-    """The parts of a node whose items go elsewhere."""
-    if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
-        return [node.iter]
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-        return [node.value]
-    if isinstance(node, ast.Attribute) and node.attr in _OPENING:
-        return [node.value]
-    if isinstance(node, ast.Starred):
-        return [node.value]
-    if isinstance(node, ast.keyword) and node.arg is None:
-        return [node.value]
-    if isinstance(node, ast.Dict):
-        return [value for key, value in zip(node.keys, node.values, strict=True) if key is None]
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _OPENING:
-        return node.args
-    return []
-
-
-def _alterations(tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
-    """The names that get attributes set, and those that functions rebind."""
-    restamped: set[str] = set()
-    unstable: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
-            unstable.update(node.names)
-        elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
-            restamped |= _names([node.value])
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"setattr", "delattr"}:
-            restamped |= _names(node.args[:1])
-    return frozenset(restamped), frozenset(unstable)
-
-
-def _names(nodes: Iterable[ast.expr]) -> set[str]:
-    return {node.id for node in nodes if isinstance(node, ast.Name)}
+_NOTES: Final[dict[type[ast.AST], Callable[[_Survey, Any], None]]] = {
+    ast.Name: _Survey._name,
+    ast.FunctionDef: _Survey._function,
+    ast.AsyncFunctionDef: _Survey._function,
+    ast.Compare: _Survey._compare,
+    ast.FormattedValue: _Survey._formatted,
+    ast.Call: _Survey._call,
+    ast.For: _Survey._iterated,
+    ast.AsyncFor: _Survey._iterated,
+    ast.comprehension: _Survey._iterated,
+    ast.Dict: _Survey._dict,
+    ast.keyword: _Survey._keyword,
+    ast.Starred: _Survey._starred,
+    ast.Subscript: _Survey._subscript,
+    ast.Attribute: _Survey._attribute,
+    ast.Global: _Survey._global,
+    ast.Import: _Survey._import,
+    ast.ImportFrom: _Survey._import_from,
+}

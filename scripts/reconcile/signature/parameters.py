@@ -184,6 +184,8 @@ class _ParameterReader:
     def _typed(self, one: Written, writer: TypeWriter) -> tuple[Schema, FieldFacts]:
         if one.annotation is None:
             return {}, FieldFacts()
+        if self.evaluator.module.uses_pydantic_1:
+            raise UnknowableError("the file uses pydantic 1")
         type_, forward = self._annotation(one.annotation)
         base, beside = writer.flattened(type_, forward)
         schema = writer.constrained(base, beside.constraints, forward)
@@ -284,6 +286,7 @@ def _prefect_module() -> Module:
         opened=frozenset(),
         restamped=frozenset(),
         unstable=frozenset(),
+        uses_pydantic_1=False,
     )
 
 

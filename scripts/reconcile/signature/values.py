@@ -12,7 +12,7 @@ import datetime as dt
 import operator
 import pathlib
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final, TypeGuard
@@ -71,19 +71,22 @@ DEFERRED: Final = frozenset(
         *(f"pydantic.{name}" for name in ("model_serializer", "dataclasses.dataclass", "PrivateAttr")),
         *(f"annotated_types.{name}" for name in ("Ge", "Gt", "Le", "Lt", "MultipleOf", "MinLen", "MaxLen", "Interval")),
         *("typing.NewType", "typing.TypeVar", "typing.Doc", "dataclasses.dataclass", "dataclasses.field", "enum.auto"),
-        *("functools.lru_cache", "functools.wraps"),
+        *("functools.lru_cache", "functools.wraps", "prefect.task", "prefect.materialize"),
     ]
 )
 
 _FLOWS: Final = frozenset(["prefect.flow", "prefect.Flow"])
+_TASKS: Final = frozenset(["prefect.task", "prefect.materialize"])
 _TRANSPARENT: Final = frozenset(["functools.lru_cache", "functools.cache"])
 _METHODS: Final = frozenset(["builtins.staticmethod", "builtins.classmethod"])
 
 MODULE_CLASSES: Final = frozenset(
     ["datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta", "datetime.timezone"]
 )
-MAX_SIZE: Final = 100_000
-"""No constant that is worked out gets longer than this."""
+MAX_STEPS: Final = 100_000
+MAX_SIZE: Final = 20_000
+MAX_BITS: Final = 512
+"""No file is read for longer, and no value that is worked out gets larger, than any that people write."""
 
 
 class Evaluator:
@@ -93,13 +96,18 @@ class Evaluator:
         self.module = module
         self._known: dict[int, Value] = {}
         self._open: set[int] = set()
+        self._steps = 0
+        self.enums: dict[ClassValue, bool] = {}
 
     def value(self, node: ast.expr, scope: Scope, moment: int) -> Value:
         """The value of an expression at a moment in a scope."""
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise UnknowableError("the file takes too long to read")
         read = _EXPRESSIONS.get(type(node))
         if read is None:
             raise UnknowableError(f"`{shown(node)}` shows only when the file runs")
-        return read(self, node, scope, moment)
+        return _bounded(read(self, node, scope, moment))
 
     def text(self, text: str, scope: Scope, moment: int) -> Value:
         """The value of an annotation that is written as a string."""
@@ -196,6 +204,8 @@ class Evaluator:
             return value
         function = decorator.function if isinstance(decorator, Call) else decorator
         name = function.name if isinstance(function, Library) else ""
+        if name in _TASKS:
+            return Call(function)
         if name in _TRANSPARENT and isinstance(value, FunctionValue):
             return value
         if name in _METHODS or (isinstance(decorator, FunctionValue) and self._is_transparent(decorator, value)):
@@ -339,7 +349,7 @@ class Evaluator:
         if isinstance(node.op, ast.BitOr) and _may_be_type(left) and _may_be_type(right):
             return UnionOf((left, right))
         operation = _OPERATIONS.get(type(node.op))
-        if operation is None or not _calculable(type(node.op), left, right):
+        if operation is None or not self._built(lambda: _calculable(type(node.op), left, right), node):
             raise UnknowableError(f"`{shown(node)}` shows only when the file runs")
         return self._built(lambda: operation(left, right), node)
 
@@ -492,6 +502,45 @@ def _doubted(value: Value, node: ast.expr) -> FlowValue:
     return FlowValue(None, keywords, f"the decorator `@{shown(node)}` may change the function")
 
 
+def _bounded(value: Value) -> Value:
+    """The value, unless it is larger than any that people write."""
+    if isinstance(value, (str, bytes)):
+        large = len(value) > MAX_SIZE
+    elif isinstance(value, int):
+        large = value.bit_length() > MAX_BITS
+    else:
+        large = isinstance(value, _COMPOSED) and _is_large(value)
+    if large:
+        raise UnknowableError("its value is too large to be read")
+    return value
+
+
+def _is_large(value: Value) -> bool:
+    count, waiting = 0, [value]
+    while waiting:
+        parts = _parts(waiting.pop())
+        count += 1 + len(parts)
+        if count > MAX_SIZE:
+            return True
+        waiting += [part for part in parts if isinstance(part, _COMPOSED)]
+    return False
+
+
+def _parts(value: Value) -> Collection[Value]:
+    if isinstance(value, dict):
+        return [part for pair in value.items() for part in pair]
+    if isinstance(value, Generic):
+        return value.arguments
+    if isinstance(value, UnionOf):
+        return value.members
+    if isinstance(value, (Call, Instance)):
+        return [*getattr(value, "arguments", ()), *value.keywords.values()]
+    return value if isinstance(value, (list, tuple, set, frozenset)) else ()
+
+
+_COMPOSED: Final = (list, tuple, dict, set, frozenset, Generic, UnionOf, Call, Instance)
+
+
 def _returns(node: ast.AST) -> Iterator[ast.Return]:
     """The return statements of a function itself, not those of functions within it."""
     for child in ast.iter_child_nodes(node):
@@ -514,16 +563,18 @@ def _may_be_type(value: Value) -> bool:
 
 
 def _calculable(operation: type[ast.operator], left: Value, right: Value) -> bool:
-    number = (int, float, Decimal, dt.timedelta)
-    if isinstance(left, number) and isinstance(right, number):
-        big = operation in (ast.Pow, ast.LShift) and (abs(_float(right)) > 64 or abs(_float(left)) > 10**9)
+    if isinstance(left, _NUMBERS) and isinstance(right, _NUMBERS):
+        big = operation in {ast.Pow, ast.LShift} and (abs(_float(right)) > 64 or abs(_float(left)) > 10**9)
         return not big and operation is not ast.MatMult
-    if operation is ast.Add:
-        return type(left) is type(right) and isinstance(left, (str, bytes, list, tuple)) and _is_plain(left)
+    if operation is ast.Add and isinstance(left, (str, bytes, list, tuple)):
+        return type(left) is type(right) and _is_plain(left)
     if operation is ast.Mult and isinstance(left, (str, bytes, list, tuple)) and type(right) is int:
         return len(left) * max(right, 0) <= MAX_SIZE
     dated = isinstance(left, dt.date) and isinstance(right, dt.timedelta)
-    return dated and operation in (ast.Add, ast.Sub)
+    return dated and operation in {ast.Add, ast.Sub}
+
+
+_NUMBERS: Final = (int, float, Decimal, dt.timedelta)
 
 
 def _float(value: Value) -> float:
@@ -553,6 +604,15 @@ def _collection(kind: Callable[..., Value]) -> Callable[..., Value]:
     return build
 
 
+def _scalar(kind: Callable[..., Value]) -> Callable[..., Value]:
+    def build(*given: Value) -> Value:
+        if len(given) > 1 or not all(isinstance(value, (str, int)) for value in given):
+            raise TypeError("one text or whole number is expected")
+        return kind(*given)
+
+    return build
+
+
 CONSTRUCTORS: Final[Mapping[str, Callable[..., Value]]] = {
     "datetime.date": dt.date,
     "datetime.datetime": dt.datetime,
@@ -573,10 +633,10 @@ CONSTRUCTORS: Final[Mapping[str, Callable[..., Value]]] = {
     "builtins.set": _collection(set),
     "builtins.frozenset": _collection(frozenset),
     "builtins.dict": _collection(dict),
-    "builtins.int": int,
-    "builtins.float": float,
-    "builtins.bool": bool,
-    "builtins.str": lambda text="": text if isinstance(text, str) else str(int(text)),
+    "builtins.int": _scalar(int),
+    "builtins.float": _scalar(float),
+    "builtins.bool": _scalar(bool),
+    "builtins.str": _scalar(str),
 }
 """Calls that are worked out, on constants only."""
 

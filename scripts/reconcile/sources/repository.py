@@ -19,10 +19,12 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from pathlib import Path
+from typing import IO, Final
 
 from reconcile.errors import SourceError
-from reconcile.git import (
+from reconcile.pull import GitSource, https_host, inside
+from reconcile.sources.git import (
     REMOTE,
     DamagedError,
     Git,
@@ -30,8 +32,7 @@ from reconcile.git import (
     explained,
     local_environment,
 )
-from reconcile.pull import GitSource, https_host, inside
-from reconcile.tree import MAX_FILE, Tree, leaves, text_of, too_large
+from reconcile.sources.tree import MAX_FILE, Tree, leaves, text_of, too_large
 
 
 class Repository:
@@ -151,7 +152,7 @@ class Repository:
             raise SourceError(
                 f"its cache is damaged and cannot be removed ({error})", f"Delete the folder {self.directory}."
             ) from None
-        shutil.rmtree(aside, onerror=_make_writable)
+        _delete(aside)
 
     def damaged(self) -> DamagedError:
         """The error of a cache that cannot be read."""
@@ -237,11 +238,15 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _make_writable(function: Any, path: str, _: object) -> None:
-    """Git writes its packs read-only, which on Windows keeps them from being deleted."""
+def _delete(folder: Path) -> None:
+    """Deletes what stood in a cache's place. Git writes its packs read-only, which on Windows keeps them there."""
     with suppress(OSError):
-        os.chmod(path, 0o700)
-        function(path)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o700)
+    if folder.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        folder.unlink(missing_ok=True)
 
 
 def _try_lock(file: IO[bytes]) -> bool:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from reconcile.errors import SourceError
-from reconcile.git import CACHE_VARIABLE, Git
 from reconcile.pull import GitSource, PathSource, Source, check, inside, is_absolute_path, is_windows_path
-from reconcile.repository import Repository
-from reconcile.tree import FolderTree, Tree
+from reconcile.sources.git import CACHE_VARIABLE, Git
+from reconcile.sources.repository import Repository
+from reconcile.sources.tree import FolderTree, Tree
 
 MAX_FETCHES: Final = 8
 """How many repositories are fetched at once."""

@@ -37,7 +37,7 @@ _UNWANTED = re.compile(
     r"|ALTERNATE_OBJECT_DIRECTORIES|SHALLOW_FILE|GRAFT_FILE|REPLACE_REF_BASE|CONFIG_PARAMETERS|TEMPLATE_DIR)"
 )
 
-_TOKEN_VARIABLE: Final = "RECONCILE_GIT_TOKEN"
+_TOKEN_VARIABLE: Final = "RECONCILE_GIT_TOKEN"  # noqa: S105 - the name of a variable, not a token
 _USER_VARIABLE: Final = "RECONCILE_GIT_USER"
 
 # A credential helper rather than `http.extraHeader`: git asks a helper anew for the host that it was redirected to,
@@ -237,8 +237,8 @@ else:
 
 def _executable() -> str:
     """Git, from the absolute folders of PATH only: Windows would take a git.exe of the current folder first."""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        if os.path.isabs(folder) and (found := shutil.which(os.path.join(folder, "git"))):
+    for folder in map(Path, os.environ.get("PATH", os.defpath).split(os.pathsep)):
+        if folder.is_absolute() and (found := shutil.which(str(folder / "git"))):
             return found
     raise SourceError("Git sources cannot be read: git is not installed.", "Install git, or add its folder to PATH.")
 

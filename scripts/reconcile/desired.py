@@ -24,7 +24,7 @@ from reconcile.model import (
 from reconcile.plan import Declaration
 from reconcile.problem import Fault, Location, Problem, Severity
 from reconcile.pull import Source
-from reconcile.resolve import Code, Resolved, leads_here, location_of, nearest
+from reconcile.resolve import Code, Resolved, folder_location, leads_here, location_of, nearest
 from reconcile.schedule import check_zone, read_spec
 from reconcile.schedule.zones import ARGENTINA
 from reconcile.schema import check_value
@@ -352,7 +352,7 @@ def _unread_warnings(draft: _Draft) -> Iterator[Problem]:
         )
         count = f"{len(codes)} deployments" if len(codes) > 1 else repr(codes[0].entry.declared)
         if leads_here(codes[0].reads):
-            yield Problem(location=location_of(codes[0]), code="source-invalid", message=message, hint=hint)
+            yield Problem(location=folder_location(codes[0]), code="source-invalid", message=message, hint=hint)
             continue
         yield Problem(
             location=location_of(codes[0]),

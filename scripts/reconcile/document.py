@@ -532,7 +532,8 @@ class _Reader:
             self.found.append(trap)
         elif frame.lone and not (frame.doomed or frame.split or frame.alone):
             frame.alone = True
-            self.found.append(traps.key_alone(frame.at, frame.key or ""))
+            key = frame.key or ""
+            self.found.append(traps.key_alone(frame.key_at if traps.missing_space(key) else frame.at, key))
 
     # ------------------------------------------------------------ what holds for every value
 

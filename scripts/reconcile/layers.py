@@ -30,6 +30,7 @@ SHALLOW: Final = frozenset({"parameters"})
 
 _TIMINGS: Final = frozenset({"cron", "interval", "rrule"})
 TIMING: Final = _TIMINGS | {"use"}
+_MERGED: Final = DEEP | SHALLOW | {"schedules", "tags"}
 TIMING_DETAILS: Final = frozenset({"timezone", "allow_utc", "day_or", "anchor_date", "start"})
 
 
@@ -130,8 +131,16 @@ class Entry:
         return self.origin.locate(key=True)
 
     def at_fault(self, *path: str | int) -> bool:
-        """Whether something at, above or below a field was wrong in one of the files, and is not here."""
-        return any(layer.at_fault(*path) for layer in self.layers)
+        """Whether something at, above or below a field was wrong in one of the files, and is not here.
+
+        Where a field replaces those of the layers below, theirs do not matter.
+        """
+        for layer in reversed(self.layers):
+            if layer.at_fault(*path):
+                return True
+            if path[0] in layer.data and path[0] not in _MERGED:
+                return False
+        return False
 
     def origins(self) -> Origins:
         """The place of every field and of every value below it that can come from a layer of its own."""
@@ -172,9 +181,10 @@ def scopes(repository: Repository) -> Iterator[Scope]:
 
 
 def scope_of(repository: Repository, area: str, environment: str) -> Scope | None:
-    """What the area sees in the environment; None where environments.yaml does not know it."""
+    """What the area sees in the environment; None where environments.yaml does not declare it."""
     rules = _layer(repository.environments, ("environments", environment))
-    if environment not in _mapping(repository.environments.data.get("environments")):
+    known = environment in _mapping(repository.environments.data.get("environments"))
+    if not known and not repository.environments.at_fault(rules.at):
         return None
     files = repository.areas.get(area, AreaFiles())
     sharing = [document for document in (repository.shared, files.shared) if document is not None]

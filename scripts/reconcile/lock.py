@@ -30,6 +30,9 @@ from reconcile.wire import Request
 LEASE: Final = timedelta(seconds=60)
 """How long a lock that is not renewed still stands, by the server's clock."""
 
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
+
 RENEWAL: Final = 15.0
 """Seconds between two renewals."""
 
@@ -156,9 +159,13 @@ class Lock:
         try:
             answer = self._write("POST", "/variables/", {"name": self.name, "value": asdict(self._holder)})
         except ServerAnswerError as error:
-            if error.status == 409:
+            if error.status != CONFLICT:
+                raise
+            # After a lost answer the one that stands may be our own.
+            standing = self._standing()
+            if standing is None or _holder_of(standing) != self._holder:
                 return False
-            raise
+            answer = standing
         self._id, self._renewed = str(answer["id"]), time.monotonic()
         return True
 
@@ -168,7 +175,7 @@ class Lock:
         try:
             found: Mapping[str, Any] = self._door.get(f"/variables/name/{self.name}")
         except ServerAnswerError as error:
-            if error.status == 404:
+            if error.status == NOT_FOUND:
                 return None
             raise
         return found
@@ -184,7 +191,7 @@ class Lock:
         try:
             self._write("DELETE", f"/variables/{standing['id']}")
         except ServerAnswerError as error:
-            if error.status != 404:  # somebody else was quicker
+            if error.status != NOT_FOUND:  # somebody else was quicker
                 raise
 
     def _renew(self) -> None:
@@ -197,7 +204,7 @@ class Lock:
             self._write("PATCH", f"/variables/{self._id}", {"value": asdict(self._holder)})
             self._renewed = started
         except ServerAnswerError as error:
-            if error.status == 404:
+            if error.status == NOT_FOUND:
                 self._lost.set()
         except ServerError:
             pass  # the next renewal may get through; if none does, the lock expires and is found lost

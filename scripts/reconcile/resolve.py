@@ -313,6 +313,18 @@ def leads_here(source: Source) -> bool:
     return isinstance(source, PathSource) and not is_absolute_path(source.path)
 
 
+def folder_location(code: Code) -> Location:
+    """Where the folder is named that the code of an entry is read from."""
+    scope, name = code.entry.scope, code.source_name
+    while name is not None and (layers := scope.sources.get(name)):
+        following = merge_source(layers).get("read_from")
+        layer = next((layer for layer in reversed(layers) if "path" in layer.data), layers[0])
+        if not isinstance(following, str):
+            return layer.document.locate((*layer.at, "path"))
+        name = following
+    return location_of(code)
+
+
 def location_of(code: Code) -> Location:
     """Where the source of an entry is named, or the entry itself."""
     return code.entry.locate(("source",)) if code.source_name else code.entry.location

@@ -68,7 +68,7 @@ def _area(files: _Files, folder: Path, environments: Document) -> AreaFiles:
             document = _listed(files, path, "deployments")
             if known is None or path.stem in known:
                 found[path.stem] = document
-            elif not environments.at_fault(("environments", path.stem)):
+            elif path.suffix == ".yaml" and not environments.at_fault(("environments", path.stem)):
                 hint = f"{nearest(path.stem, known)} Rename the file, or declare the environment in environments.yaml."
                 _say(files, path, "environment-unknown", f"No environment is called {path.stem!r}.", hint)
     return AreaFiles(shared=_named(files, folder / f"{SHARED}.yaml", "area-shared"), environments=found)

@@ -153,7 +153,9 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
     place = Place(root=str(session.root), is_here=session.target.is_loopback)
     resolved = resolve(files.repository, files.entries, place)
     codes = resolved.codes
-    selected = [code for code in codes if _takes(chosen, code.entry)]
+    opened = {code.reads for code in codes if _takes(chosen, code.entry)}
+    # Of a source that is opened every file is read: an entry that is not selected would seem to lack its own.
+    selected = [code for code in codes if code.reads in opened]
     with ThreadPoolExecutor(max_workers=1) as pool:
         reading: Future[Any] = pool.submit(session.reading.read)
         evidence = _evidence(session.root, selected if sources else [])

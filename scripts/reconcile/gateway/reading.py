@@ -8,6 +8,9 @@ import ssl
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -50,6 +53,7 @@ class Reading:
             follow_redirects=True,
         )
         self._csrf: dict[str, str] = {}
+        self._clock = datetime.now(UTC)
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +80,7 @@ class Reading:
             page = self.post(path, {**(query or {}), "limit": PAGE, "offset": offset})
             if not isinstance(page, list) or not all(_is_row(row, path) for row in page):
                 raise ServerError(
-                    f"The server's answer to {path} is not a list of what was asked for; is {self._shown} a Prefect API?",
+                    f"The server's answer to {path} is not a list of such things; is {self._shown} a Prefect API?",
                     _ENDING,
                 )
             found.update({row["id"]: row for row in page})
@@ -110,6 +114,10 @@ class Reading:
         token = data.get("value" if kind == "secret" else "token")
         return token if isinstance(token, str) and token else None
 
+    def clock(self) -> datetime:
+        """The server's time at its last answer, to the second; ours where it does not say."""
+        return self._clock
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
         response: httpx.Response | None = None
         failure: Exception | None = None
@@ -132,9 +140,12 @@ class Reading:
     ) -> tuple[httpx.Response | None, Exception | None]:
         self.requests += 1
         try:
-            return self._client.request(method, path, json=body, headers=self._csrf), None
+            response = self._client.request(method, path, json=body, headers=self._csrf)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return None, error
+        with suppress(TypeError, ValueError):
+            self._clock = parsedate_to_datetime(response.headers.get("date"))
+        return response, None
 
     def _answer(self, response: httpx.Response, path: str) -> Any:
         if response.is_success:

@@ -8,17 +8,30 @@ than they need.
 
 from __future__ import annotations
 
+import os
+import random
+import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httpx
+
+# The SDK would repeat anything, for up to a minute, and say nothing. We repeat what is safe, and say what happened.
+os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
+
 from prefect.client.orchestration import SyncPrefectClient
 
-from reconcile.errors import ServerError
-from reconcile.gateway.reading import refused, unreachable
+from reconcile.errors import ServerAnswerError, ServerError, ServerUnreachableError
+from reconcile.gateway.reading import RETRIED, refused, unreachable
 from reconcile.gateway.target import SETTINGS, Target, target_of
 from reconcile.wire import Request
+
+PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each further try, give or take a half, so that several clients do not come back at once."""
+
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
 
 
 class Writing:
@@ -28,6 +41,7 @@ class Writing:
         assert target.url is not None
         self.target = target
         self.requests = 0
+        self._answered = False
         self._client = SyncPrefectClient(
             target.url,
             auth_string=target.auth,
@@ -45,7 +59,29 @@ class Writing:
         self._client.__exit__(kind, error, trace)
 
     def write(self, request: Request) -> Mapping[str, Any]:
-        """Send one request; the answer's JSON, or an empty mapping. Raises ServerError."""
+        """Send one request, again where that is safe; the answer's JSON, or an empty mapping. Raises ServerError.
+
+        Every request of ours can be repeated: those that create upsert, or are refused as there already; those that
+        change say the value to reach; those that delete find nothing left. What a lost answer leaves in doubt is
+        settled by the answer to the next try.
+        """
+        in_doubt = False
+        for pause in (*PAUSES, None):
+            try:
+                return self._send(request)
+            except ServerAnswerError as error:
+                if in_doubt and _was_done(request, error.status):
+                    return {}
+                if error.status not in RETRIED or pause is None:
+                    raise
+            except ServerUnreachableError:
+                if pause is None or not self._answered:
+                    raise
+            in_doubt = True
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 # jitter, no secret
+        raise AssertionError
+
+    def _send(self, request: Request) -> Mapping[str, Any]:
         self.requests += 1
         what = f"{request.method} {request.path}"
         try:
@@ -53,24 +89,25 @@ class Writing:
             # The type of `path` lists the routes that the SDK knows; a route with its values filled in is none of them.
             response = self._client.request(request.method, request.path, json=body)  # type: ignore[arg-type]
         except httpx.HTTPStatusError as error:
+            self._answered = True
             raise refused(self.target, what, error.response.status_code, error.response.text) from None
         except httpx.HTTPError as error:
             raise unreachable(self.target, error) from None
-        return _answer(request, response, what)
+        self._answered = True
+        try:
+            answer = response.json() if response.content else {}
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ServerError(f"The server's answer to {what} is not what a Prefect API answers.")
+        return answer
 
 
-def _answer(request: Request, response: httpx.Response, what: str) -> Mapping[str, Any]:
-    """What was answered. Whatever was created is told with its id; without one nobody knows whether it was."""
-    try:
-        answer = response.json() if response.content else {}
-    except ValueError:
-        answer = None
-    known = answer if isinstance(answer, dict) else {}
-    if answer is None or (request.method == "POST" and not isinstance(known.get("id"), str)):
-        raise ServerError(
-            f"The server's answer to {what} is not one of Prefect's.", "Nobody knows whether it was done: plan again."
-        )
-    return known
+def _was_done(request: Request, status: int) -> bool:
+    """Whether the answer to a repeated request says that an earlier try, whose answer was lost, was carried out."""
+    if request.method == "DELETE":
+        return status == NOT_FOUND
+    return request.method == "POST" and status == CONFLICT and not request.path.startswith("/variables/")
 
 
 def ask_prefect(origin: str) -> Target:

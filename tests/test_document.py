@@ -188,7 +188,7 @@ def test_a_document_of_nothing_has_a_place() -> None:
          ["1:4 unquoted-template", "2:5 unquoted-template", "3:8 unquoted-template"],
          {"a": "{{ prefect.blocks.secret.x }}", "b": ["{{ y }}"], "c": {"d": "{{ z }}"}}),
         ("a: {noche, tarde}", ["1:4 key-without-value"], {"a": {"noche": None, "tarde": None}}),
-        ('{cron:"x"}', ["1:1 missing-space"], None),
+        ('{cron:"x"}', ["1:2 missing-space"], None),
         ("a:\n  b:hola", ["2:3 missing-space"], {"a": "b:hola"}),
         ("entrypoint:src/x.py", ["1:1 missing-space"], "entrypoint:src/x.py"),
         ("a: “hola”\nb: ‘x’", ["1:4 curly-quotes", "2:4 curly-quotes"], {"a": "“hola”", "b": "‘x’"}),

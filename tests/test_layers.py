@@ -164,7 +164,9 @@ def test_a_source_is_laid_over_the_shared_one_and_its_ref_replaces_any_other() -
 
 
 def test_a_deployment_that_is_lent_and_named_nowhere_is_a_warning() -> None:
-    found = repository(lent="deployments: {x: {entrypoint: a.py:b}, y: {entrypoint: a.py:b}}", prod="deployments: {x: }")
+    found = repository(
+        lent="deployments: {x: {entrypoint: a.py:b}, y: {entrypoint: a.py:b}}", prod="deployments: {x: }"
+    )
     assert [(str(problem.location), problem.code, str(problem.severity)) for problem in unused_loans(found)] == [
         ("deployments/compras/shared.yaml:1:40", "deployment-unused", "warning")
     ]

@@ -81,6 +81,8 @@ def desired_template(desired: WorkPool, observed: WorkPool | None) -> dict[str, 
     """The job template to reach: the file's own, else what stands, else the type's; the defaults laid over it."""
     standing = observed.job_template if observed and observed.job_template else desired.type_template
     base = desired.job_template or standing
+    if not base and not desired.job_defaults:
+        return {}  # a kind of pool that Prefect brings no template for
     variables = dict(base.get("variables") or {})
     properties = {name: dict(prop) for name, prop in (variables.get("properties") or {}).items()}
     for name, default in desired.job_defaults.items():

@@ -27,7 +27,7 @@ from reconcile.pull import Source
 from reconcile.resolve import Code, Resolved, folder_location, leads_here, location_of, nearest
 from reconcile.schedule import check_zone, read_spec
 from reconcile.schedule.zones import ARGENTINA
-from reconcile.schema import check_value
+from reconcile.schema import UNUSABLE, check_value
 from reconcile.signature import Signature, SignatureError, check_parameters, default_flow_name, read_signature
 from reconcile.wire import server_of
 
@@ -207,9 +207,10 @@ def _formed(form: str, entry: Entry, **more: str) -> str:
 
 
 def _limit(said: Any) -> ConcurrencyLimit | None:
-    if said is None:
+    fields = dict(said) if isinstance(said, Mapping) else {"limit": said}
+    if fields.get("limit") is None:  # not said, or at fault
         return None
-    return ConcurrencyLimit(limit=said) if isinstance(said, int) else ConcurrencyLimit(**said)
+    return ConcurrencyLimit(**{**fields, "limit": int(fields["limit"])})
 
 
 def _flow_name(draft: _Draft, code: Code, signature: Signature | None, mark: Mark, name: str) -> str:
@@ -232,6 +233,8 @@ def _same_identity(one: Entry, other: Entry, deployment: Deployment, chosen: Cho
     hint = 'Give the environment a `name:` such as "{name}-dev", or one of the two entries another name.'
     if one.scope.environment == other.scope.environment:
         hint = "Give one of the two another name."
+    elif together:
+        hint = f"{hint} Or take one environment at a time: --env {other.scope.environment}."
     yield Problem(
         location=other.location,
         code="deployment-twice",
@@ -586,6 +589,8 @@ def _check_job_variables(draft: _Draft, entry: Entry, pool: WorkPool | None) -> 
     if pool is None or schema is None:
         return
     for fault in check_value(dict(entry.fields.get("job_variables") or {}), schema):
+        if fault.code == UNUSABLE:  # said of the pool
+            continue
         message = f"The job template of the work pool {pool.name!r} does not take this: {fault.message}"
         at = ("job_variables", *fault.at)
         told = replace(fault, code="job-variable-type", message=message, hint=fault.hint or _TEMPLATE, at=at)
@@ -629,6 +634,9 @@ def _pool(draft: _Draft, stem: str, document: Document) -> WorkPool:
 def _default_problems(document: Document, pool: WorkPool) -> Iterator[Problem]:
     schema = _variables(pool)
     for fault in check_value(dict(pool.job_defaults), schema) if schema else ():
+        if fault.code == UNUSABLE:
+            yield replace(fault, hint=_TEMPLATE).located(document.locate(("base_job_template",)))
+            continue
         message = f"The job template of the type {pool.type!r} does not take this: {fault.message}"
         place = document.locate(("job_defaults", *fault.at))
         yield replace(fault, code="job-default-type", message=message, hint=fault.hint or _TEMPLATE).located(place)

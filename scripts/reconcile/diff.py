@@ -238,11 +238,11 @@ def _schedule_changes(
     if wanted is None:
         assert standing is not None
         name = standing.slug or f"#{standing.id}"
-        yield FieldChange(path=f"schedules.{name}", field="schedules", before=of_schedule(standing), after=None)
+        yield FieldChange(path=f"schedules.{name}", field="schedules", before=mask(of_schedule(standing)), after=None)
         return
     path = f"schedules.{wanted.slug}"
     if standing is None:
-        yield FieldChange(path=path, field="schedules", before=None, after=of_schedule(wanted))
+        yield FieldChange(path=path, field="schedules", before=None, after=mask(of_schedule(wanted)))
         return
     if standing.slug is None:
         yield FieldChange(path=f"{path}.slug", field="schedules", before=None, after=wanted.slug)
@@ -331,7 +331,7 @@ def _template_changes(desired: WorkPool, observed: WorkPool | None) -> Iterator[
     standing = observed.job_template or NOTHING if observed else NOTHING
     wanted = desired_template(desired, observed)
     if observed is None:
-        for path, value in _leaves(("job_defaults",), desired.job_defaults):
+        for path, value in _leaves(("job_defaults",), desired.job_defaults) if desired.job_defaults else ():
             yield FieldChange(path=".".join(path), field="job_template", before=None, after=mask(value, path[-1]))
         return
     if same(wanted, standing):

@@ -1,11 +1,11 @@
 """What git owned at the last apply, a few characters a field, kept in the deployment's `version` on the server.
 
-`version` is `<12 hex of the commit>[.dirty]+<format>:<fingerprint>`; the fingerprint is a run of items, each of them
-a field's letter and the hash of its value; or `~`, the hash of a schedule's slug and the hash of the schedule; or `!`, the
-hash of the slug of a schedule whose `active` was declared and the hash of that. With it, for a field stored as S,
-desired as D and observed as O, O not being D: S = O says that the files changed, S = D that the server drifted,
-anything else both.
-There is no state file.
+`version` is `<12 hex of the commit>[.dirty]+<format>:<fingerprint>`; the fingerprint is a run of items,
+each of them a field's letter and the hash of its value; or `~`, the hash of a schedule's slug and the hash of the
+schedule; or `!`, the hash of the slug of a schedule whose `active` was declared and the hash of that.
+
+With it, for a field stored as S, desired as D and observed as O, O not being D: S = O says that the files changed,
+S = D that the server drifted, anything else both. There is no state file.
 """
 
 from __future__ import annotations

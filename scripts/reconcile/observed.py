@@ -93,7 +93,7 @@ def _pool(raw: Mapping[str, Any], queues: Sequence[WorkQueue]) -> WorkPool:
         id=raw["id"],
         name=raw["name"],
         type=raw["type"],
-        description=raw.get("description") or None,
+        description=raw.get("description"),
         concurrency_limit=raw.get("concurrency_limit"),
         is_paused=bool(raw.get("is_paused")),
         job_template=raw.get("base_job_template") or {},
@@ -107,5 +107,5 @@ def _queue(raw: Mapping[str, Any]) -> WorkQueue:
         name=raw["name"],
         priority=raw.get("priority"),
         concurrency_limit=raw.get("concurrency_limit"),
-        description=raw.get("description") or None,
+        description=raw.get("description"),
     )

@@ -48,7 +48,8 @@ def update_deployment(change: Change, commit: str) -> Iterator[Request]:
     seconds, and it carries the version, which must not be written before the rest is true.
     """
     desired, observed = change.desired, change.observed
-    assert isinstance(desired, Deployment) and isinstance(observed, Deployment)
+    assert isinstance(desired, Deployment)
+    assert isinstance(observed, Deployment)
     fields = {field.field for field in change.fields}
     body: dict[str, Any] = {"version": write_version(desired, commit)}
     if "schedules" in fields:
@@ -64,7 +65,7 @@ def update_deployment(change: Change, commit: str) -> Iterator[Request]:
 
 
 def _unlinked(observed: Deployment, body: dict[str, Any]) -> Iterator[Request]:
-    """Leave a shared limit to the others: one that is sent while it is linked rewrites it for everyone, null deletes it.
+    """Leave a shared limit to the others: a number sent while it is linked rewrites it for all, null deletes it.
 
     A limit of the deployment's own, from before it shared one, still stands, and making it again would be refused.
     """
@@ -100,8 +101,6 @@ def _field(desired: Deployment, name: str) -> dict[str, Any]:
         }
     if name == "tags":
         return {"tags": [*desired.tags, *([desired.mark.tag] if desired.mark else [])]}
-    if name == "pull_steps":
-        return {"pull_steps": [dict(step) for step in desired.pull_steps]}
     if name == "parameter_schema":
         return {"parameter_openapi_schema": dict(desired.parameter_schema or {})}
     if name == "concurrency_limit":
@@ -109,6 +108,8 @@ def _field(desired: Deployment, name: str) -> dict[str, Any]:
     if name == "paused":
         return {"paused": bool(desired.paused)}
     value = getattr(desired, name)
+    if isinstance(value, tuple):
+        value = list(value)
     return {name: dict(value) if isinstance(value, Mapping) else value}
 
 
@@ -189,7 +190,8 @@ def create_pool(desired: WorkPool) -> Iterator[Request]:
 def update_pool(change: Change) -> Iterator[Request]:
     """What changes a pool that stands."""
     desired, observed = change.desired, change.observed
-    assert isinstance(desired, WorkPool) and isinstance(observed, WorkPool)
+    assert isinstance(desired, WorkPool)
+    assert isinstance(observed, WorkPool)
     fields = {field.field for field in change.fields}
     body: dict[str, Any] = {name: getattr(desired, name) for name in sorted(fields - {"job_template", "queues"})}
     if "job_template" in fields:
@@ -225,7 +227,8 @@ def renumbered(priorities: Mapping[str, int], name: str, priority: int | None) -
     """The priorities of a pool's queues after the server has set one of them.
 
     A queue that is given another's number pushes that one, and those behind it as far as needed, one further
-    (`bulk_update_work_queue_priorities` in Prefect's server/models/workers.py); one without a number gets the first that is free.
+    (`bulk_update_work_queue_priorities` in Prefect's server/models/workers.py); one without a number gets the first
+    that is free.
     """
     others = sorted((number, other) for other, number in priorities.items() if other != name)
     if priority is None:

@@ -213,7 +213,7 @@ def _source_problem(layers: tuple[Layer, ...], error: SourceError) -> Problem:
 def _source_errors(scope: Scope, layers: tuple[Layer, ...]) -> Iterator[SourceError]:
     data = merge_source(layers)
     deploy_as = data.get("deploy_as")
-    if isinstance(deploy_as, dict):
+    if isinstance(deploy_as, dict) and "git" in deploy_as:
         yield from _located(faults(_git_source(deploy_as)), "deploy_as")
     if "git" in data:
         # An address that holds a secret was found when the file was read; of one value, its first fault is enough.
@@ -250,6 +250,8 @@ def _of_source(scope: Scope, layers: tuple[Layer, ...], place: Place) -> tuple[t
             "Write `deploy_as:` with the git source that workers elsewhere take it from.",
             key="path",
         )
+    if "git" not in deploy_as:
+        raise _ReportedError
     return pull_steps(_git_source(deploy_as), root=None), source
 
 

@@ -58,9 +58,9 @@ def check_value(value: Any, schema: Mapping[str, Any]) -> tuple[Fault, ...]:
     )  # an empty registry: nothing is fetched
     try:
         found = _worst(fault for error in validator.iter_errors(value) for fault in _faults(error))
-    except _UNUSABLE as error:
-        message = f"the schema cannot be used, so that nothing was checked against it ({type(error).__name__})"
-        return (Fault(code="unusable-schema", message=message, severity=Severity.WARNING),)
+    except _UNUSABLE:
+        message = "this is no JSON Schema that can be used, so nothing was checked against it"
+        return (Fault(code=UNUSABLE, message=message, severity=Severity.WARNING),)
     return tuple(sorted(found, key=lambda fault: ([str(step) for step in fault.at], fault.code, fault.message)))
 
 
@@ -72,6 +72,9 @@ def _worst(faults: Iterable[Fault]) -> list[Fault]:
         worst.setdefault((fault.at, fault.on_key) if fault.code in _RANK else fault, fault)
     return list(worst.values())
 
+
+UNUSABLE: Final = "unusable-schema"
+"""The code of the one fault of a schema that cannot be used."""
 
 _RANK: Final = {"conflicting-keys": 1, "wrong-type": 1, "wrong-value": 2, "wrong-form": 3}
 

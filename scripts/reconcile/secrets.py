@@ -86,7 +86,7 @@ def mask(value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         return MASK if names_a_secret(key) and value and not _is_placeholder(value) else mask_text(value)
     if isinstance(value, Mapping):
-        return {name: mask(item, str(name)) for name, item in value.items()}
+        return {name: mask(item, key if names_a_secret(key) else str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [mask(item, key) for item in value]
     return MASK if names_a_secret(key) and isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -65,10 +65,9 @@ def _area(files: _Files, folder: Path, environments: Document) -> AreaFiles:
         if path.is_dir():
             _nothing_below(files, path)
         elif _is_yaml(path) and path.stem.lower() != SHARED:
-            document = _listed(files, path, "deployments")
-            if known is None or path.stem in known:
-                found[path.stem] = document
-            elif path.suffix == ".yaml" and not environments.at_fault(("environments", path.stem)):
+            found[path.stem] = _listed(files, path, "deployments")
+            declared = known is None or path.stem in known or environments.at_fault(("environments", path.stem))
+            if not declared and path.suffix == ".yaml":
                 hint = f"{nearest(path.stem, known)} Rename the file, or declare the environment in environments.yaml."
                 _say(files, path, "environment-unknown", f"No environment is called {path.stem!r}.", hint)
     return AreaFiles(shared=_named(files, folder / f"{SHARED}.yaml", "area-shared"), environments=found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
@@ -15,10 +14,10 @@ from types import FrameType
 from reconcile.apply import apply
 from reconcile.commands import output
 from reconcile.commands.adoption import add_adoption, adopts
+from reconcile.commands.checkout import git_state
 from reconcile.commands.options import add_root, add_selection, add_server, add_source_secrets, filter_of, root_of
 from reconcile.commands.session import TOOL, Observation, Session, observe, open_session, say
 from reconcile.errors import ExitCode, ProblemsError, UsageError
-from reconcile.facts import Commit
 from reconcile.model import Deployment
 from reconcile.plan import Action, Outcome, Status
 from reconcile.problem import Problem
@@ -108,7 +107,7 @@ def _apply(
     options: Namespace, session: Session, found: Observation, writing: Writer, stop: Callable[[], bool]
 ) -> tuple[Outcome, ...]:
     outcomes: list[Outcome] = []
-    commit = str(commit_of(session.root))
+    commit = git_state(session.root).short
     for outcome in apply(found.plan, writing, flows=found.observed.flows, commit=commit, stop=stop):
         outcomes.append(outcome)
         if not options.json:
@@ -204,22 +203,3 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(asked)
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def commit_of(root: Path) -> Commit:
-    """The commit that the files are of; without one where this is no git repository, or git is not here."""
-    sha = _git(root, "rev-parse", "--verify", "HEAD")
-    if not sha:
-        return Commit(dirty=True)
-    return Commit(sha=sha, dirty=bool(_git(root, "status", "--porcelain", "--", ".")))
-
-
-def _git(root: Path, *arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            stdin=subprocess.DEVNULL, capture_output=True, check=False, encoding="utf-8", errors="replace",
-        )  # fmt: skip
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -109,12 +109,15 @@ def declared_here(files: Files) -> Desired:
 
 @contextmanager
 def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], need_env: bool) -> Iterator[Session]:
-    """The files read and a server found. The embedded one starts first, to come up while the files are read."""
-    from reconcile.gateway import target as targets
-
+    """A server found and the files read; meanwhile the server is read too, or comes up where it is the embedded one."""
     with ExitStack() as stack:
         target = None if local else find_target()
-        embedded = _start(stack) if target is None or target.url is None else None
+        embedded: Embedded | None = None
+        reading: Reading | None = None
+        if target is None or target.url is None:
+            embedded = _start(stack)
+        else:
+            reading = _begin_to_read(stack, target)
         files = read_files(root)
         if "environments" not in files.repository.environments.data:  # nothing can be selected then
             raise ProblemsError(declared_here(files).problems)
@@ -125,14 +128,19 @@ def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], 
                 f"--env {' or --env '.join(sorted(chosen.environments))} (or --env all).",
             )
         if embedded is not None:
-            target = embedded.target()
-        assert isinstance(target, targets.Target)
-        from reconcile.gateway.reading import Reading
-
-        reading = stack.enter_context(Reading(target))
+            reading = _begin_to_read(stack, embedded.target())
+        assert reading is not None
         yield Session(
-            root=root, target=target, embedded=embedded is not None, reading=reading, files=files, chosen=chosen
+            root=root, target=reading.target, embedded=embedded is not None, reading=reading, files=files, chosen=chosen
         )  # fmt: skip
+
+
+def _begin_to_read(stack: ExitStack, target: Target) -> Reading:
+    from reconcile.gateway.reading import Reading
+
+    reading = stack.enter_context(Reading(target))
+    reading.begin()
+    return reading
 
 
 def find_target() -> Target:

@@ -7,10 +7,12 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from threading import Thread
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -33,6 +35,9 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What a row must hold, besides its id, to be one of Prefect's."""
 
+REREADS: Final = 3
+"""How often a list that came with a row twice is read again."""
+
 RETRIED: Final = frozenset({429, 502, 503, 504})
 PAUSES: Final = (0.2, 0.6, 1.5)
 """Seconds before each further try. Reading changes nothing, so repeating it is always safe."""
@@ -54,6 +59,7 @@ class Reading:
         )
         self._csrf: dict[str, str] = {}
         self._clock = datetime.now(UTC)
+        self._begun: Future[Snapshot] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -63,8 +69,18 @@ class Reading:
     ) -> None:
         self._client.close()
 
+    def begin(self) -> None:
+        """Begin the next `read` in the background: the server takes longer to answer than we do to read the files."""
+        self._begun = Future()
+        # A daemon: a command that ends before it needs the answer does not wait for it.
+        Thread(target=_fulfil, args=(self._begun, self._read), name="reading", daemon=True).start()
+
     def read(self) -> Snapshot:
         """Everything that a comparison needs, page by page."""
+        begun, self._begun = self._begun, None
+        return begun.result() if begun is not None else self._read()
+
+    def _read(self) -> Snapshot:
         return Snapshot(
             pools=self.rows("/work_pools/filter"),
             queues=self.rows("/work_queues/filter"),
@@ -73,20 +89,29 @@ class Reading:
         )
 
     def rows(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], ...]:
-        """Every row that a filter route answers with; one that two pages hold comes once."""
-        found: dict[str, Mapping[str, Any]] = {}
-        offset = 0
+        """Every row that a filter route answers with.
+
+        The server pages without a tie-breaker: where one row came twice another may be missing, so all are read again.
+        """
+        rows = self._pages(path, query)
+        for _ in range(REREADS):
+            if len({row["id"] for row in rows}) == len(rows):
+                break
+            rows = self._pages(path, query)
+        return tuple({row["id"]: row for row in rows}.values())
+
+    def _pages(self, path: str, query: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
         while True:
-            page = self.post(path, {**(query or {}), "limit": PAGE, "offset": offset})
+            page = self.post(path, {**(query or {}), "limit": PAGE, "offset": len(rows)})
             if not isinstance(page, list) or not all(_is_row(row, path) for row in page):
                 raise ServerError(
                     f"The server's answer to {path} is not a list of such things; is {self._shown} a Prefect API?",
-                    _ENDING,
+                    "The address of a Prefect API ends in /api.",
                 )
-            found.update({row["id"]: row for row in page})
+            rows += page
             if len(page) < PAGE:
-                return tuple(found.values())
-            offset += PAGE
+                return rows
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """What a reading POST (filter, count, paginate) answers."""
@@ -165,12 +190,20 @@ class Reading:
         """A token for servers that want one with each POST (PREFECT_SERVER_CSRF_PROTECTION_ENABLED)."""
         client = str(uuid.uuid4())
         try:
-            answer = self._client.get("/csrf-token", params={"client": client}).json()
-            return {"Prefect-Csrf-Token": str(answer["token"]), "Prefect-Csrf-Client": client}
+            response = self._client.get("/csrf-token", params={"client": client})
         except httpx.HTTPError as error:
             raise unreachable(self.target, error) from None
-        except (ValueError, KeyError, TypeError):
-            raise ServerError(f"The server at {self._shown} wants a token with each request and gives none.") from None
+        answer = self._answer(response, "/csrf-token")
+        if not isinstance(answer, dict) or not isinstance(answer.get("token"), str):
+            raise ServerError(f"The server at {self._shown} wants a token with each request and gives none.")
+        return {"Prefect-Csrf-Token": answer["token"], "Prefect-Csrf-Client": client}
+
+
+def _fulfil(begun: Future[Snapshot], read: Callable[[], Snapshot]) -> None:
+    try:
+        begun.set_result(read())
+    except BaseException as error:  # noqa: BLE001 # whoever waits for it is told
+        begun.set_exception(error)
 
 
 _ENDING: Final = "The address of a Prefect API ends in /api."
@@ -203,8 +236,9 @@ def refused(target: Target, what: str, status: int, text: str) -> ServerAnswerEr
         403: "It does not let you: check PREFECT_API_AUTH_STRING or PREFECT_API_KEY.",
         404: _ENDING,
     }.get(status, "")
+    why = f": {detail.rstrip('. ')}" if detail else ""
     return ServerAnswerError(
-        f"The server at {mask_text(target.url or '')} answered {status} to {what}{': ' + detail.rstrip('. ') if detail else ''}.",
+        f"The server at {mask_text(target.url or '')} answered {status} to {what}{why}.",
         status=status,
         hint=hint,
     )

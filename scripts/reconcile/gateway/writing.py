@@ -46,7 +46,7 @@ class Writing:
             target.url,
             auth_string=target.auth,
             api_key=target.key,
-            httpx_settings={"timeout": target.timeout},
+            httpx_settings={"timeout": target.timeout, "event_hooks": {"response": [_without_waiting]}},
         )
 
     def __enter__(self) -> Self:
@@ -98,9 +98,18 @@ class Writing:
             answer = response.json() if response.content else {}
         except ValueError:
             answer = None
-        if not isinstance(answer, dict):
+        # Whatever is created is answered with its id; without one nobody knows whether it was.
+        if not isinstance(answer, dict) or (request.method == "POST" and not isinstance(answer.get("id"), str)):
             raise ServerError(f"The server's answer to {what} is not what a Prefect API answers.")
         return answer
+
+
+def _without_waiting(response: httpx.Response) -> None:
+    """Have a refusal at once: where the server says nothing of it, the SDK waits 2 s even after its last try.
+
+    SQLite is busy for a moment each time the scheduler writes, about once in twenty creates, and `PAUSES` are shorter.
+    """
+    response.headers.setdefault("Retry-After", "0")
 
 
 def _was_done(request: Request, status: int) -> bool:

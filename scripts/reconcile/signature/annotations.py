@@ -154,7 +154,8 @@ class TypeWriter:
         for part in union.members:
             member = resolved(part, forward) if isinstance(part, str) else part
             inner = self.members(member, forward) if isinstance(member, UnionOf) else [member]
-            found += [one for one in inner if one not in found]
+            # of the others, equal ones may differ: Literal[1] and Literal[True]
+            found += [one for one in inner if not (isinstance(one, (Library, ClassValue)) and one in found)]
         return [None if member == Library("types.NoneType") else member for member in found]
 
     def _union(self, union: UnionOf, forward: Forward) -> Schema:
@@ -216,7 +217,7 @@ class TypeWriter:
 
     def _expect(self, arguments: tuple[Value, ...], count: int, origin: Library) -> None:
         if len(arguments) != count or ... in arguments:
-            raise UnknowableError(f"`{origin.name}` takes {count} types")
+            raise UnknowableError(f"`{origin.name.removeprefix('builtins.')}` takes another number of types")
 
     def _tuple(self, arguments: tuple[Value, ...], forward: Forward) -> Schema:
         if len(arguments) == 2 and arguments[1] is ...:

@@ -115,6 +115,8 @@ class ClassReader:
         return found
 
     def _refuse_own_schema(self, owner: ClassValue) -> None:
+        if getattr(owner.binding.node, "type_params", ()):  # Python 3.12
+            raise UnknowableError("generic classes are made when the file runs")
         for statement in owner.binding.node.body:
             name = getattr(statement, "name", "")
             if name in _OWN_SCHEMA or not isinstance(statement, _SIMPLE):

@@ -23,8 +23,11 @@ from reconcile.signature.kinds import (
 )
 
 
-class NotInJsonError(Exception):
+class NotInJsonError(UnknowableError):
     """A value for which JSON has no form: pydantic leaves such a default out."""
+
+    def __init__(self) -> None:
+        super().__init__("JSON has no form for it")
 
 
 def to_json(value: Value) -> Any:

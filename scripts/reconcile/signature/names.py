@@ -393,7 +393,7 @@ STAR_EXPORTS: Final[dict[str, tuple[str, ...]]] = {
         *("Any", "Optional", "Union", "Literal", "Annotated", "List", "Dict", "Tuple", "Set", "FrozenSet", "Sequence"),
         *("Iterable", "Mapping", "MutableMapping", "MutableSequence", "Callable", "Type", "NamedTuple", "TypedDict"),
         *("NewType", "TypeVar", "Generic", "ClassVar", "Final", "Deque", "DefaultDict", "OrderedDict", "Counter"),
-        *("NotRequired", "Required", "Text", "Pattern", "TYPE_CHECKING", "Protocol"),
+        *("NotRequired", "Required", "Text", "Pattern", "TYPE_CHECKING", "Protocol", "final"),
     ),
 }
 """What `import *` brings from modules that bind nothing else of use in a signature."""

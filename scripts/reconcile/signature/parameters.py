@@ -11,7 +11,6 @@ from reconcile.signature.annotations import (
     MISSING,
     FieldFacts,
     Forward,
-    Missing,
     Schema,
     TypeWriter,
     UntypedError,
@@ -130,7 +129,8 @@ class _ParameterReader:
         self.classes = ClassReader(evaluator)
         self.descriptions = parameter_descriptions(docstring(function))
         self.elsewhere = Evaluator(_prefect_module())
-        self.gives_up = self._has_undefined_annotation()
+        self.type_variables = {part.name for part in getattr(function.node, "type_params", ())}  # Python 3.12
+        self.gives_up = not self.type_variables and self._has_undefined_annotation()
 
     def read(self, one: Written) -> Read:
         """One parameter."""
@@ -171,7 +171,7 @@ class _ParameterReader:
     def _settled(self, one: Written, beside: FieldFacts, given: FieldFacts) -> tuple[FieldFacts, tuple[str, ...]]:
         """The default that counts, the function's over the annotation's, as long as JSON can hold it."""
         facts = given
-        if isinstance(given.default, Missing):
+        if given.required:
             facts = replace(given, default=beside.default, has_factory=beside.has_factory)
         try:
             default_of(facts)
@@ -186,6 +186,8 @@ class _ParameterReader:
             return {}, FieldFacts()
         if self.evaluator.module.uses_pydantic_1:
             raise UnknowableError("the file uses pydantic 1")
+        if self.type_variables & {part.id for part in ast.walk(one.annotation) if isinstance(part, ast.Name)}:
+            raise UnknowableError("the flow is generic")
         type_, forward = self._annotation(one.annotation)
         base, beside = writer.flattened(type_, forward)
         schema = writer.constrained(base, beside.constraints, forward)
@@ -195,7 +197,7 @@ class _ParameterReader:
     def _annotation(self, node: ast.expr) -> tuple[Value, Forward]:
         """The type of a parameter, and how Prefect looks up the strings within it: not in the flow's file."""
         if self._is_text(node):
-            text = _text(node)
+            text = self._text(node)
             if self.gives_up:
                 return text, self._forward
             return self.evaluator.text(text, self.evaluator.module.scope, self.evaluator.module.end), self._forward
@@ -204,6 +206,12 @@ class _ParameterReader:
     def _is_text(self, node: ast.expr) -> bool:
         is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
         return is_string or self.evaluator.module.future_annotations
+
+    def _text(self, node: ast.expr) -> str:
+        """The text that Python keeps; under the future import, a string is kept with its quotes."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return ast.unparse(node) if self.evaluator.module.future_annotations else node.value
+        return ast.unparse(node)
 
     def _has_undefined_annotation(self) -> bool:
         """Whether an annotation names something that is not there, for a type checker only.
@@ -218,7 +226,7 @@ class _ParameterReader:
 
     def _is_undefined(self, node: ast.expr) -> bool:
         try:
-            self.evaluator.text(_text(node), self.evaluator.module.scope, self.evaluator.module.end)
+            self.evaluator.text(self._text(node), self.evaluator.module.scope, self.evaluator.module.end)
         except UnresolvableError:
             return True
         except UnknowableError:
@@ -262,12 +270,6 @@ _KEPT: Final = ("default", "description", "json_schema_extra")
 def _check_texts(beside: FieldFacts) -> None:
     if isinstance(beside.default, (Call, Instance)):
         raise UnknowableError("its default shows only when the file runs")
-
-
-def _text(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return ast.unparse(node)
 
 
 def _prefect_module() -> Module:

@@ -206,11 +206,15 @@ class Evaluator:
         name = function.name if isinstance(function, Library) else ""
         if name in _TASKS:
             return Call(function)
-        if name in _TRANSPARENT and isinstance(value, FunctionValue):
-            return value
-        if name in _METHODS or (isinstance(decorator, FunctionValue) and self._is_transparent(decorator, value)):
-            return value
-        return _doubted(value, node)
+        if name == "builtins.classmethod" and isinstance(value, FlowValue):
+            return FlowValue(None, {}, "`@classmethod` above `@flow` gives a flow up to Python 3.12 only; put it below")
+        return value if self._keeps(decorator, name, value) else _doubted(node)
+
+    def _keeps(self, decorator: Value, name: str, value: Value) -> bool:
+        """Whether a decorator leaves what it decorates as it is, as far as a signature shows."""
+        if name in _TRANSPARENT:
+            return isinstance(value, FunctionValue)
+        return name in _METHODS or (isinstance(decorator, FunctionValue) and self._is_transparent(decorator, value))
 
     def _is_transparent(self, decorator: FunctionValue, value: Value) -> bool:
         """Whether a decorator of this file returns its function, or a wrapper under functools.wraps of it.
@@ -485,6 +489,8 @@ def _holds_changeable(value: Value) -> bool:
 def _made(maker: FlowMaker, function: Value) -> FlowValue:
     if isinstance(function, FunctionValue):
         return FlowValue(function, maker.keywords)
+    if isinstance(function, FlowValue) and function.doubt:
+        return FlowValue(None, maker.keywords, function.doubt)
     if isinstance(function, FlowValue):
         # update_wrapper() copies what the inner flow holds, its name and description included, over the outer's
         return function
@@ -496,10 +502,9 @@ def _with_options(made: FlowValue, keywords: Mapping[str, Value]) -> FlowValue:
     return FlowValue(made.defined, {**made.keywords, **given}, made.doubt)
 
 
-def _doubted(value: Value, node: ast.expr) -> FlowValue:
-    """A decorator that may replace the function: what it leaves is not known, only the keywords given further up."""
-    keywords = value.keywords if isinstance(value, FlowValue) else {}
-    return FlowValue(None, keywords, f"the decorator `@{shown(node)}` may change the function")
+def _doubted(node: ast.expr) -> FlowValue:
+    """What a decorator leaves that may replace the function: a `@flow(name=…)` above it still names the flow."""
+    return FlowValue(None, {}, f"the decorator `@{shown(node)}` may change the function")
 
 
 def _bounded(value: Value) -> Value:

@@ -1,0 +1,154 @@
+"""A real Prefect server for tests: a process of its own, with its own home, on a free port of this machine, quiet."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from reconcile.gateway.reading import Reading
+from reconcile.wire import Request, Snapshot, Writer
+
+START_TIMEOUT: Final = 180.0
+"""Seconds; a new database takes 17 s on a small machine, and tests seldom have one to themselves."""
+
+STOP_TIMEOUT: Final = 20.0
+
+
+@contextmanager
+def prefect_server(home: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The API's address of a server that runs as long as the context. Its database is kept in `home`.
+
+    `settings` are further settings of Prefect's. What it says goes to `server.log` in `home`.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--no-ui",
+    ]
+    log = home / "server.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**environment(home, url), **(settings or {})},
+            cwd=home,
+        )
+        try:
+            _wait_until_healthy(process, url, log)
+            yield url
+        finally:
+            _stop(process)
+
+
+def environment(home: Path, url: str | None = None) -> dict[str, str]:
+    """An environment for a Prefect of its own: nothing of the person who runs the tests, no telemetry, no colours."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    return {
+        **inherited,
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        "PREFECT_CLI_COLORS": "false",
+        "PYTHONUTF8": "1",
+        **({"PREFECT_API_URL": url} if url else {}),
+    }
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"The Prefect server ended at once ({process.returncode}):\n{_end_of(log)}")
+        if _is_healthy(url):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"The Prefect server did not answer within {START_TIMEOUT:g} s:\n{_end_of(log)}")
+
+
+def _is_healthy(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/health", timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+class RealServer:
+    """A Prefect server behind the real gateway, with the eyes that the fake one has."""
+
+    def __init__(self, reading: Reading, writing: Writer) -> None:
+        self.requests: list[Request] = []
+        self.reading = reading
+        self._writing = writing
+
+    def read(self) -> Snapshot:
+        return self.reading.read()
+
+    def write(self, request: Request) -> Mapping[str, Any]:
+        self.requests.append(request)
+        return self._writing.write(request)
+
+    def coming(self, deployment_id: str) -> tuple[Mapping[str, Any], ...]:
+        """The coming runs, whole."""
+        only_it = {"id": {"any_": [deployment_id]}}
+        scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+        return self.reading.rows("/flow_runs/filter", {"deployments": only_it, "flow_runs": scheduled})
+
+    def runs(self, deployment_id: str) -> frozenset[str]:
+        return frozenset(run["id"] for run in self.coming(deployment_id))
+
+    def limits(self) -> dict[str, int]:
+        return {row["name"]: row["limit"] for row in self.reading.rows("/v2/concurrency_limits/filter")}
+
+    def clear(self) -> None:
+        """Leave nothing to the next test: reading takes as long as there is to read."""
+        found = self.reading.read()
+        for row in found.deployments:
+            self._writing.write(Request(method="DELETE", path=f"/deployments/{row['id']}"))
+        for row in found.pools:
+            self._writing.write(Request(method="DELETE", path=f"/work_pools/{row['name']}"))
+        for row in self.reading.rows("/v2/concurrency_limits/filter"):
+            self._writing.write(Request(method="DELETE", path=f"/v2/concurrency_limits/{row['id']}"))

@@ -1,0 +1,217 @@
+"""What stands on a server, what the files say, and the plan between the two.
+
+A folder of tests/scenarios is a case:
+
+    before/         a repository that was applied earlier; laid, as always, over tests/repositories/small
+    tampering.json  requests that an operator makes in the UI afterwards: [{"method", "path", "body"}]. Where an id is
+                    wanted, `<flow/name>` is the deployment's, `<flow/name#slug>` a schedule's, `<flow>` the flow's
+    repository/     the repository as it is now
+    options.json    what the command line says: {"env": [], "area": [], "only": [], "adopt": [], "server": "http://…"}
+    plan.json       the plan expected, without what is empty and what differs from run to run
+
+All but plan.json may be left out; without `before/` the server is empty. Each plan is applied, and after that nothing
+must be left to do. Adding a case is adding a folder; its plan is then written by
+
+    REWRITE=1 python -m pytest tests/test_scenarios.py
+
+and has to be read before it is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+import pytest
+from fake_gateway import FakeGateway
+from jsonschema import Draft202012Validator
+from small import copy_small, overlay
+
+from reconcile.apply import apply
+from reconcile.commands.adoption import adopts
+from reconcile.commands.options import filter_of
+from reconcile.commands.session import Observation, Session, observe, read_files
+from reconcile.errors import ProblemsError
+from reconcile.gateway.target import Target
+from reconcile.plan import Outcome, Plan, Status
+from reconcile.render.json import apply_document, plan_document
+from reconcile.wire import Counts, Request, Snapshot
+
+CASES = sorted(path for path in (Path(__file__).parent / "scenarios").iterdir() if path.is_dir())
+SCHEMA: Any = json.loads((Path(__file__).parents[1] / "schemas" / "plan.schema.json").read_text(encoding="utf-8"))
+SERVER = "http://127.0.0.1:4200/api"
+COMMIT = "0123456789ab"
+VOLATILE = frozenset({"format", "target", "fingerprint"})
+IDENTITY = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+NAMED = re.compile(r"<([^>#]+)(?:#([^>]+))?>")
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Scenario:
+    """A server, and the one folder that a person works in."""
+
+    root: Path
+    server: FakeGateway = field(default_factory=FakeGateway)
+    requests: int = 0
+
+    def read(self) -> Snapshot:
+        self.requests += 1
+        return self.server.read()
+
+    def write(self, request: Request) -> Mapping[str, Any]:
+        return self.server.write(request)
+
+    def check_out(self, files: Path) -> None:
+        """Put the small repository into the folder, with other files over it."""
+        if self.root.exists():
+            shutil.rmtree(self.root)
+        copy_small(self.root)
+        if files.is_dir():
+            overlay(files, self.root)
+
+    def plan(self, options: Json) -> Observation:
+        files = read_files(self.root)
+        said = Namespace(**{"env": [], "area": [], "only": [], "adopt": [], "adopt_all": False, **options})
+        session = Session(
+            root=self.root,
+            target=Target(url=options.get("server", SERVER), origin="the test"),
+            embedded=options.get("embedded", False),
+            reading=cast("Any", self),
+            files=files,
+            chosen=filter_of(said, files.repository),
+            adopt=adopts(said),
+        )
+        return observe(session)
+
+    def apply(self, found: Observation) -> list[Outcome]:
+        return list(apply(found.plan, self, flows=found.observed.flows, commit=COMMIT))
+
+    def tamper(self, requests: list[Json]) -> None:
+        """Do what an operator does in the UI."""
+        for request in requests:
+            path, body = self._named(request["path"]), self._named(json.dumps(request.get("body", {})))
+            self.server.write(Request(method=request["method"], path=path, body=json.loads(body)))
+        self.server.requests.clear()
+
+    def _named(self, text: str) -> str:
+        return NAMED.sub(lambda match: self._id(match[1], match[2]), text)
+
+    def _id(self, name: str, slug: str | None) -> str:
+        snapshot = self.server.read()
+        flows = {flow["name"]: flow["id"] for flow in snapshot.flows}
+        names = {flow_id: flow for flow, flow_id in flows.items()}
+        deployments = {f"{names[row['flow_id']]}/{row['name']}": row for row in snapshot.deployments}
+        if name not in deployments:
+            return str(flows.get(name) or quote(name))
+        row = deployments[name]
+        return str(next((each["id"] for each in row["schedules"] if each["slug"] == slug), row["id"]))
+
+
+def load(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else default
+
+
+def told(plan: Plan, root: Path) -> Json:
+    """The plan's document, without what is empty and what differs from run to run."""
+    document = plan_document(plan)
+    Draft202012Validator(SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(document)
+    for orphan in document["orphans"]:
+        orphan["next_run"] = "<time>" if orphan["next_run"] else None
+    document["warnings"] = [warning["code"] for warning in document["warnings"]]
+    document["summary"] = {name: number for name, number in document["summary"].items() if number}
+    kept = {name: value for name, value in document.items() if value and name not in VOLATILE}
+    text = json.dumps(kept, ensure_ascii=False).replace(root.as_posix(), "<root>")
+    told: Json = json.loads(IDENTITY.sub("<id>", text))
+    return told
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
+    monkeypatch.setenv("RECONCILE_CACHE", str(tmp_path / "cache"))
+    return Scenario(root=tmp_path / "repository")
+
+
+def arrange(case: Path, scenario: Scenario) -> Json:
+    """The server as the case has it, and the repository as it is now. Answers the options."""
+    if (case / "before").is_dir():
+        scenario.check_out(case / "before")
+        outcomes = scenario.apply(scenario.plan({}))
+        assert {outcome.status for outcome in outcomes} == {Status.DONE}
+    scenario.tamper(load(case / "tampering.json", []))
+    scenario.check_out(case / "repository")
+    options: Json = load(case / "options.json", {})
+    return options
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_plan_is_the_one_expected(case: Path, scenario: Scenario) -> None:
+    found = scenario.plan(arrange(case, scenario))
+    plan, expected = told(found.plan, scenario.root), case / "plan.json"
+    if os.environ.get("REWRITE"):
+        text = json.dumps(plan, ensure_ascii=False, indent=2)
+        expected.write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    assert plan == load(expected, None)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_after_the_plan_nothing_is_left_to_do(case: Path, scenario: Scenario) -> None:
+    options = arrange(case, scenario)
+    found = scenario.plan(options)
+    if found.plan.refusals:
+        return  # then nothing is applied: see test_a_refusal_writes_nothing
+    outcomes = scenario.apply(found)
+    assert [(str(outcome.key), outcome.error) for outcome in outcomes if outcome.status is not Status.DONE] == []
+    document = apply_document(found.plan, outcomes, Counts(read=found.reads, write=len(scenario.server.requests)))
+    Draft202012Validator(SCHEMA).validate(document)
+    standing, written = scenario.server.read(), len(scenario.server.requests)
+    again = scenario.plan(options)
+    assert again.plan.changes == ()
+    assert (again.plan.holds, again.plan.orphans) == (found.plan.holds, found.plan.orphans)
+    assert scenario.apply(again) == []
+    assert len(scenario.server.requests) == written
+    assert scenario.server.read() == standing
+
+
+REFUSED = [case for case in CASES if "refusals" in load(case / "plan.json", {})]
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_a_refusal_names_its_way_out(case: Path, scenario: Scenario) -> None:
+    found = scenario.plan(arrange(case, scenario))
+    assert scenario.server.requests == []
+    for refusal in found.plan.refusals:
+        assert re.search(r"--[a-z-]+|remove|correct|set|rename|delete|add ", refusal.message)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_is_foreign_or_orphaned_is_not_touched(case: Path, scenario: Scenario) -> None:
+    options = arrange(case, scenario)
+    before = {row["id"]: row for row in scenario.server.read().deployments}
+    found = scenario.plan(options)
+    if not found.plan.refusals:
+        scenario.apply(found)
+    after = {row["id"]: row for row in scenario.server.read().deployments}
+    left = {key.name for key in found.plan.foreign} | {orphan.key.name for orphan in found.plan.orphans}
+    untouched = [one for name, one in found.observed.deployments.items() if name in left]
+    assert len(untouched) == len(left)
+    for deployment in untouched:
+        assert after[deployment.id or ""] == before[deployment.id or ""]
+
+
+def test_environments_of_two_servers_on_one_server_after_all(scenario: Scenario) -> None:
+    """The embedded server takes every environment: entries of one name would overwrite each other there."""
+    scenario.check_out(CASES[0].parent / "one-name-on-two-servers" / "repository")
+    with pytest.raises(ProblemsError) as raised:
+        scenario.plan({"embedded": True})
+    assert [problem.code for problem in raised.value.problems] == ["deployment-twice"]
+    assert scenario.plan({"embedded": True, "env": ["dev"]}).plan.refusals == ()

@@ -1,0 +1,124 @@
+"""An entry and its code -> a Deployment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconcile.desired.draft import Draft, final_name
+from reconcile.desired.flow import check_parameters_of, signature_of
+from reconcile.desired.pools import check_job_variables, pool_of
+from reconcile.desired.schedules import schedules_of
+from reconcile.layers import Entry, KeyPath
+from reconcile.model import (
+    DEFAULT_QUEUE,
+    ConcurrencyLimit,
+    Deployment,
+    Mark,
+    Schedule,
+    WorkPool,
+)
+from reconcile.problem import Fault
+from reconcile.resolve import Code
+from reconcile.signature import Signature, default_flow_name
+
+FORBIDDEN_IN_NAMES = frozenset("/%&><")
+"""Characters that Prefect refuses in a name, or that break its address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """What of an entry does not depend on its code."""
+
+    name: str
+    schedules: tuple[Schedule, ...]
+    pool: WorkPool | None
+
+
+def checked(draft: Draft, entry: Entry) -> _Checked:
+    """What can be judged of an entry without its code."""
+    name = final_name(entry)
+    for fault in (*_name_faults(name), *_kind_faults(entry.fields.get("parameters"))):
+        draft.problems.append(entry.problem(fault))
+    schedules = tuple(schedules_of(draft, entry))
+    pool = pool_of(draft, entry)
+    check_job_variables(draft, entry, pool)
+    return _Checked(name=name, schedules=schedules, pool=pool)
+
+
+def deployment_of(draft: Draft, code: Code) -> Deployment:
+    """The deployment that an entry declares; its problems go to the draft."""
+    entry = code.entry
+    fields = entry.fields
+    found = checked(draft, entry)
+    mark = Mark(
+        project=str(draft.repository.project.data.get("name") or "project"),
+        area=entry.scope.area,
+        environment=entry.scope.environment,
+    )
+    signature = signature_of(draft, code)
+    parameters = dict(fields.get("parameters") or {})
+    if signature is not None:
+        check_parameters_of(draft, entry, signature, parameters, found.schedules)
+    return Deployment(
+        flow=_flow_name(draft, code, signature, mark, found.name),
+        name=found.name,
+        entrypoint=code.entrypoint,
+        pull_steps=code.steps,
+        description=fields.get("description"),
+        tags=tuple(fields.get("tags") or ()),
+        parameters=parameters,
+        parameter_schema=signature.parameter_schema if signature else None,
+        enforce_parameter_schema=fields.get("enforce_parameter_schema", True),
+        work_pool=found.pool.name if found.pool else None,
+        work_queue=fields.get("work_queue") or DEFAULT_QUEUE,
+        job_variables=dict(fields.get("job_variables") or {}),
+        schedules=found.schedules,
+        paused=fields.get("paused"),
+        concurrency_limit=_limit(fields.get("concurrency_limit")),
+        mark=mark,
+    )
+
+
+def _limit(said: Any) -> ConcurrencyLimit | None:
+    fields = dict(said) if isinstance(said, Mapping) else {"limit": said}
+    if fields.get("limit") is None:  # not said, or at fault
+        return None
+    return ConcurrencyLimit(**{**fields, "limit": int(fields["limit"])})
+
+
+def _flow_name(draft: Draft, code: Code, signature: Signature | None, mark: Mark, name: str) -> str:
+    """The flow's name: as pinned, as its source says, as it stands on the server, or as Prefect would make it up."""
+    pinned = code.entry.fields.get("flow")
+    if isinstance(pinned, str):
+        return pinned
+    if signature is not None and signature.flow_name is not None:
+        return signature.flow_name
+    return draft.evidence.known_flow(mark, name) or default_flow_name(code.function)
+
+
+def _name_faults(name: str) -> Iterator[Fault]:
+    bad = sorted({character for character in name if character in FORBIDDEN_IN_NAMES or not character.isprintable()})
+    if bad:
+        yield Fault(
+            code="name-invalid",
+            message=f"The deployment's name {name!r} has characters that Prefect does not take in a name: "
+            f"{' '.join(map(repr, bad))}.",
+            hint="Leave them out.",
+        )
+
+
+def _kind_faults(value: Any, at: KeyPath = ("parameters",)) -> Iterator[Fault]:
+    """The server evaluates `__prefect_kind` in an update and stores the result, but not when it creates."""
+    if isinstance(value, Mapping):
+        if "__prefect_kind" in value:
+            yield Fault(
+                code="prefect-kind",
+                message="`__prefect_kind` is evaluated by the server at some requests and stored as it is at others.",
+                hint="Write the value itself.",
+                at=(*at, "__prefect_kind"),
+                on_key=True,
+            )
+        for key, item in value.items():
+            yield from _kind_faults(item, (*at, key))

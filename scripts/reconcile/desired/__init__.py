@@ -9,38 +9,19 @@ deployment.py   all of that as a Deployment
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from reconcile.desired.deployment import checked, deployment_of
-from reconcile.desired.draft import Chosen, Draft, Evidence, KnownFlows, Texts, final_name, formed, no_flows
-from reconcile.desired.flow import check_parameters_of, signature_of, unread_warnings
-from reconcile.desired.pools import check_job_variables, pool_from, pool_of, pools_of_one_name
-from reconcile.desired.schedules import default_zone, named_schedules, schedules_of
-from reconcile.document import Document
-from reconcile.errors import SourceError
-from reconcile.layers import NAME, Entry, KeyPath, Layer, Repository, scopes
-from reconcile.model import (
-    DEFAULT_QUEUE,
-    NOTHING,
-    ConcurrencyLimit,
-    Deployment,
-    Mark,
-    ResourceKey,
-    Schedule,
-    State,
-    WorkPool,
-    WorkQueue,
-)
+from reconcile.desired.draft import Chosen, Draft, Evidence, KnownFlows, final_name, no_flows
+from reconcile.desired.flow import unread_warnings
+from reconcile.desired.pools import pool_from, pools_of_one_name
+from reconcile.desired.schedules import default_zone, named_schedules
+from reconcile.layers import Entry, Layer, Repository
+from reconcile.model import Deployment, ResourceKey, State
 from reconcile.plan import Declaration
-from reconcile.problem import Fault, Location, Problem, Severity
-from reconcile.pull import Source
-from reconcile.resolve import Code, Resolved, folder_location, leads_here, location_of, nearest
-from reconcile.schedule import check_zone, read_spec
-from reconcile.schedule.zones import ARGENTINA
-from reconcile.schema import UNUSABLE, check_value
-from reconcile.signature import Signature, SignatureError, check_parameters, default_flow_name, read_signature
+from reconcile.problem import Location, Problem
+from reconcile.resolve import Resolved
 from reconcile.wire import server_of
 
 

@@ -550,7 +550,6 @@ CLEAN = {**os.environ, "PYTHONIOENCODING": "utf-8"}
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("environment")
 class TestAnInstalledEnvironment:
     def test_the_next_start_finds_it_and_is_quick(self, installed: Path) -> None:
         def seconds(command: list[str]) -> float:

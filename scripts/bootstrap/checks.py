@@ -26,8 +26,8 @@ COMMANDS: Final = {
 }
 """Modules to run with their arguments; the rest of what they need to know stands in pyproject.toml."""
 
-WORKERS: Final = ("-n", "2", "--dist", "loadgroup")
-"""Two at a time: the end-to-end tests start real servers, and share one each within a group."""
+WORKERS: Final = ("-n", "2", "--dist", "loadfile")
+"""Two at a time, each a file: the tests of a file share its real servers."""
 
 COVERAGE_GATE: Final = 90
 COVERAGE: Final = ("--cov", "--cov-report=term-missing:skip-covered", f"--cov-fail-under={COVERAGE_GATE}")

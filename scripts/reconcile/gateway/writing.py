@@ -30,6 +30,7 @@ from reconcile.wire import Request
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further try, give or take a half, so that several clients do not come back at once."""
 
+FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 
@@ -72,7 +73,9 @@ class Writing:
             except ServerAnswerError as error:
                 if in_doubt and _was_done(request, error.status):
                     return {}
-                if error.status not in RETRIED or pause is None:
+                # With a token that has run out nothing was done, and the SDK has fetched a new one by now.
+                outdated = error.status == FORBIDDEN and "CSRF" in error.message
+                if not (outdated or error.status in RETRIED) or pause is None:
                     raise
             except ServerUnreachableError:
                 if pause is None or not self._answered:

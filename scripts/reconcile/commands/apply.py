@@ -129,7 +129,7 @@ def _second_look(
     schemas = tuple(change for change in again.plan.changes if {field.field for field in change.fields} == _SCHEMA)
     changes = (*found.plan.changes, *schemas)
     outcomes = _apply(options, session, replace(again, plan=replace(again.plan, changes=schemas)), writing, stop)
-    return replace(again, plan=replace(found.plan, changes=changes, warnings=again.plan.warnings)), outcomes
+    return replace(again, plan=replace(found.plan, changes=changes)), outcomes
 
 
 _SCHEMA = {"parameter_schema"}

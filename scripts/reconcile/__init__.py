@@ -20,7 +20,7 @@ Read the modules in that order and they tell the story:
     secrets              what looks like a secret, and its mask
     desired, observed    the two states
     compare, diff        when values mean the same; what differs, and who changed it (fingerprint)
-    plan, facts, policy  the plan as data; what must be known of the world; what is refused
+    plan, facts, policy  the plan as data; what must be known besides; what is refused
     payload, apply       the requests of a change; the changes one after the other
     gateway              the door to the server
     render, commands     what people and machines see; what they can ask for

@@ -1,56 +1,21 @@
-"""What policy must know of the world, gathered once into plain data."""
+"""What must be known of the world besides the files and the server, as plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 
 from reconcile.model import NO_COMMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitState:
-    """The repository that the files are in. `sha` None: it is none, or git is not here.
-
-    `ancestors` says of commits, by their first digits, whether this one descends from them; one that this clone does
-    not have is none of its ancestors.
-    """
+    """The repository that the files are in. `sha` None: it is none, or git is not here."""
 
     sha: str | None = None
     dirty: bool = True
-    branch: str | None = None
-    pushed: bool = False
-    ancestors: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
         """The commit as versions carry it: its first twelve digits, and whether the files differ from it."""
         known = self.sha[:12] if self.sha else NO_COMMIT
         return f"{known}.dirty" if self.dirty else known
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunsOf:
-    """The runs of one deployment that matter for a change of it.
-
-    `active` counts those that are at work or about to be; `total` all there ever were; `last` and `next` are when the
-    last one began and the next one is due; `late` counts those that are due already and wait for a worker.
-    """
-
-    active: int = 0
-    late: int = 0
-    total: int = 0
-    last: datetime | None = None
-    next: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """The world at the time of a plan. `runs` are known of the deployments whose runs are at stake, by their key."""
-
-    now: datetime
-    url: str
-    embedded: bool = False
-    git: GitState = field(default_factory=GitState)
-    runs: Mapping[str, RunsOf] = field(default_factory=dict)

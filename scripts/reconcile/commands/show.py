@@ -68,12 +68,13 @@ def _find(key: str, wanted: Desired, chosen: Filter) -> tuple[Deployment, Entry]
 
 def _fields(files: Files, entry: Entry) -> Iterator[Field]:
     """Every leaf of the entry, then what its environment gives it."""
-    for at, origin in sorted(entry.origins().items(), key=lambda item: [str(step) for step in item[0]]):
+    origins = entry.origins()
+    inner = {at[:length] for at in origins for length in range(1, len(at))}
+    for at, origin in sorted(origins.items(), key=lambda item: [str(step) for step in item[0]]):
         value = _at(entry.fields, at)
-        if value is not None and (not isinstance(value, dict | list) or (not value and at[0] != "schedules")):
+        # A mapping or list is told by what stands in it, unless it replaces whole and has no places of its own.
+        if at not in inner and (value is not None or at[0] in {"parameters", "job_variables"}):
             yield Field(".".join(map(str, at)), mask(value, str(at[-1])), origin.locate())
-        elif value is None and at[0] in {"parameters", "job_variables"}:
-            yield Field(".".join(map(str, at)), None, origin.locate())
     rules = entry.scope.rules
     for name in ("name", "work_pool"):
         if name in rules.data and (name == "name" or name not in entry.fields):

@@ -20,6 +20,7 @@ from reconcile.model import (
     WorkPool,
 )
 from reconcile.problem import Fault
+from reconcile.pull import canonical_entrypoint
 from reconcile.resolve import Code
 from reconcile.signature import Signature, default_flow_name
 
@@ -64,7 +65,7 @@ def deployment_of(draft: Draft, code: Code) -> Deployment:
     return Deployment(
         flow=_flow_name(draft, code, signature, mark, found.name),
         name=found.name,
-        entrypoint=code.entrypoint,
+        entrypoint=canonical_entrypoint(code.entrypoint),  # with backslashes only Windows workers would find it
         pull_steps=code.steps,
         description=fields.get("description"),
         tags=tuple(fields.get("tags") or ()),

@@ -67,7 +67,10 @@ def plan_lines(plan: Plan) -> Lines:
     yield from _notices("Warnings:", plan.warnings, "warning")
     yield from _notices("Refused, so nothing is written:", plan.refusals, "error")
     yield Line("")
-    yield Line(total_text(plan), "title")
+    if plan.refusals:
+        yield Line(f"{_count(len(plan.refusals), 'refusal')}: nothing is written.", "error")
+    else:
+        yield Line(total_text(plan), "title")
 
 
 def total_text(plan: Plan) -> str:

@@ -161,7 +161,7 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
     place = Place(root=str(session.root), is_here=session.target.is_loopback)
     resolved = resolve(files.repository, files.entries, place)
     codes = resolved.codes
-    if sources and has_errors((*files.problems, *resolved.problems)):
+    if sources and has_errors(files.problems):
         # What is wrong without asking anybody is said at once, also while the server is slow or away.
         raise ProblemsError(as_told((*declared_here(files).problems, *resolved.problems)))
     opened = {code.reads for code in codes if _takes(chosen, code.entry)}

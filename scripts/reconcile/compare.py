@@ -43,6 +43,17 @@ def comparable(deployment: Deployment, name: str) -> Any:
     return form(value) if form else value
 
 
+def written(deployment: Deployment, name: str) -> Any:
+    """The value of a field as it is written, of the same shape as `comparable`: what people are shown."""
+    if name in WRITTEN:
+        value = getattr(deployment, name)
+        return list(value) if isinstance(value, tuple) else value
+    return comparable(deployment, name)
+
+
+WRITTEN: Final = frozenset({"tags", "entrypoint", "pull_steps"})
+"""The fields whose comparable form is another text than what stands in a file or on a server."""
+
 _FORMS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "description": lambda text: text or None,
     "entrypoint": lambda text: canonical_entrypoint(text) if text else None,

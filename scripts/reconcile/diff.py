@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconcile.compare import comparable, desired_template, of_schedule, paired, same
+from reconcile.compare import WRITTEN, canonical, comparable, desired_template, of_schedule, paired, same, written
 from reconcile.fingerprint import Fingerprint, active_code, digest, read_version, schedule_code
 from reconcile.model import (
     DEPLOYMENT_FIELDS,
@@ -38,15 +38,21 @@ def everything(_: Mark, __: Deployment) -> bool:
 class Selection:
     """What of the repository is acted on. `declared` holds every declared deployment, selected or not.
 
-    `adopt` says which unmanaged deployments may be taken over; `covers` whether a managed one that is no longer
-    declared falls within the selection.
+    `adopt` says which unmanaged deployments may be taken over, and `adopt_from` of which other projects; `covers`
+    whether a managed one that is no longer declared falls within the selection. `replaces` tells of a deployment the
+    name on the server of the one that it takes the place of, for the area that this may have been of; `release` whose
+    holds end, and `report_drift` the environments in which what was changed in the UI is left as it is.
     """
 
     project: str
     declarations: Mapping[ResourceKey, Declaration] = field(default_factory=dict)
     declared: Collection[str] = ()
     adopt: Callable[[ResourceKey], bool] = nobody
+    adopt_from: Collection[str] = ()
     covers: Callable[[Mark, Deployment], bool] = everything
+    replaces: Mapping[ResourceKey, Callable[[str], str | None]] = field(default_factory=dict)
+    release: Collection[str] = ()
+    report_drift: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,41 +65,58 @@ class Difference:
     orphans: tuple[Orphan, ...] = ()
     foreign: tuple[ResourceKey, ...] = ()
     refusals: tuple[Notice, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """One field that differs: its place for people and for whoever writes it, and who caused the difference."""
+    """One field that differs: its place for people and for whoever writes it, and who caused the difference.
+
+    `released`: an operator held it, and was let go by name.
+    """
 
     changes: tuple[FieldChange, ...]
     reason: Reason
+    released: bool = False
+
+
+@dataclass(slots=True)
+class _Remarks:
+    """What is said of a comparison besides its changes."""
+
+    holds: list[Hold] = field(default_factory=list)
+    refusals: list[Notice] = field(default_factory=list)
+    warnings: list[Notice] = field(default_factory=list)
 
 
 def difference(desired: State, observed: State, selection: Selection) -> Difference:
     """Compare. The order of the answer depends on names alone, not on the order of files or of the server's answers."""
-    refusals: list[Notice] = []
+    remarks = _Remarks()
     changes: list[Change] = []
-    holds: list[Hold] = []
     for name, pool in sorted(desired.pools.items()):
-        changes += _pool_changes(pool, observed.pools.get(name), selection, holds, refusals)
+        changes += _pool_changes(pool, observed.pools.get(name), selection, remarks)
+    replaced = _replaced(desired, observed, selection, remarks)
     for name, deployment in sorted(desired.deployments.items()):
-        changes += _deployment_changes(deployment, observed.deployments.get(name), selection, holds, refusals)
-    refused = {notice.key for notice in refusals}
+        old = replaced.get(name)
+        changes += _deployment_changes(deployment, observed.deployments.get(name), old, selection, remarks)
+    refused = {notice.key for notice in remarks.refusals}
+    touched = sum(change.action is not Action.DELETE for change in changes)
     total = len(desired.pools) + len(desired.deployments)
     return Difference(
         changes=tuple(changes),
-        unchanged=total - len(changes) - sum(1 for key in refused if key is not None),
-        holds=tuple(holds),
-        orphans=tuple(_orphans(observed, selection)),
+        unchanged=total - touched - sum(1 for key in refused if key is not None),
+        holds=tuple(remarks.holds),
+        orphans=tuple(_orphans(observed, selection, {old.key.name for old in replaced.values()})),
         foreign=tuple(_foreign(observed, selection)),
-        refusals=tuple(refusals),
+        refusals=tuple(remarks.refusals),
+        warnings=tuple(remarks.warnings),
     )
 
 
-def _orphans(observed: State, selection: Selection) -> Iterator[Orphan]:
+def _orphans(observed: State, selection: Selection, replaced: Collection[str]) -> Iterator[Orphan]:
     for name, deployment in sorted(observed.deployments.items()):
         mark = deployment.mark
-        if mark is None or mark.project != selection.project or name in selection.declared:
+        if mark is None or mark.project != selection.project or name in selection.declared or name in replaced:
             continue
         if selection.covers(mark, deployment):
             yield Orphan(key=deployment.key, mark=mark)
@@ -106,38 +129,181 @@ def _foreign(observed: State, selection: Selection) -> Iterator[ResourceKey]:
             yield deployment.key
 
 
+# Renames
+
+
+def _replaced(desired: State, observed: State, selection: Selection, remarks: _Remarks) -> dict[str, Deployment]:
+    """The deployments that stand and are to go, by the key of the one that `replaces` them."""
+    found: dict[str, Deployment] = {}
+    for key in sorted(selection.replaces):
+        new = desired.deployments.get(key.name)
+        if new is None:
+            continue
+        named = _named(selection.replaces[key], new, observed)
+        ours = [one for one in named if one.mark == new.mark]
+        moved = [one for one in named if one.mark != new.mark and _moves(new, observed.deployments.get(key.name), one)]
+        free = [one for one in ours or moved if one.key.name not in selection.declared and one not in found.values()]
+        of_flow = [one for one in free if one.flow == new.flow] or free
+        if len(of_flow) == 1:
+            found[key.name] = of_flow[0]
+        elif of_flow:
+            remarks.warnings.append(_ambiguous(key, of_flow))
+        elif ours:
+            remarks.warnings.append(_still_declared(key, ours[0].key))
+    return found
+
+
+def _named(name_in: Callable[[str], str | None], new: Deployment, observed: State) -> list[Deployment]:
+    """What has the old name and is of the same project and environment; another area may have been its."""
+    return [
+        one
+        for _, one in sorted(observed.deployments.items())
+        if new.mark is not None
+        and one.mark is not None
+        and (one.mark.project, one.mark.environment) == (new.mark.project, new.mark.environment)
+        and one.name == name_in(one.mark.area)
+        and one.key != new.key
+    ]
+
+
+def _moves(new: Deployment, standing: Deployment | None, old: Deployment) -> bool:
+    """Whether a rename moves a deployment out of another area, too.
+
+    Once the new one stands, only what it was made in the place of is left of it to delete: a `replaces` that was
+    forgotten must not take away what an area of its own gave up later.
+    """
+    return old.flow == new.flow if standing is None else standing.replaced == old.id
+
+
+def _ambiguous(key: ResourceKey, candidates: Iterable[Deployment]) -> Notice:
+    names = " and ".join(str(one.key) for one in candidates)
+    return Notice(
+        code="replaces-ambiguous",
+        key=str(key),
+        message=f"{key} replaces one of {names}, and which of them cannot be told, so all of them are left; delete "
+        "what is not wanted with --prune.",
+    )
+
+
+def _still_declared(key: ResourceKey, old: ResourceKey) -> Notice:
+    return Notice(
+        code="replaces-declared",
+        key=str(key),
+        message=f"{key} says that it replaces {old}, which is declared or replaced by another, so it stays; delete "
+        "the entry of the one, or the `replaces` of the other.",
+    )
+
+
+def _replace(desired: Deployment, old: Deployment, declaration: Declaration | None, remarks: _Remarks) -> Change:
+    """One made in the place of another: what tells them apart."""
+    stored = read_version(old.version)
+    remarks.holds += _holds(desired, old, stored)
+    named = [
+        FieldChange(path=name, field=name, before=getattr(old, name), after=getattr(desired, name))
+        for name in ("flow", "name")
+        if getattr(old, name) != getattr(desired, name)
+    ]
+    found = [*_field_differences(desired, old, stored), *_schedule_differences(desired, old, stored)]
+    remarks.warnings += _resumes(desired, found, released=False)
+    found += [_mark_difference(desired, old)] if desired.mark != old.mark else []
+    return Change(
+        action=Action.REPLACE,
+        key=desired.key,
+        declaration=declaration,
+        reason=Reason.FILES,
+        fields=(*named, *(change for item in found for change in item.changes)),
+        desired=desired,
+        observed=old,
+    )
+
+
 # Deployments
 
 
 def _deployment_changes(
-    desired: Deployment, observed: Deployment | None, selection: Selection, holds: list[Hold], refusals: list[Notice]
+    desired: Deployment, observed: Deployment | None, old: Deployment | None, selection: Selection, remarks: _Remarks
 ) -> Iterator[Change]:
     declaration = selection.declarations.get(desired.key)
-    if observed is None:
+    if observed is None and old is not None:
+        yield _replace(desired, old, declaration, remarks)
+    elif observed is None:
         fields = tuple(_created(desired))
         yield Change(action=Action.CREATE, key=desired.key, declaration=declaration, fields=fields, desired=desired)
-        return
+    else:
+        yield from _standing_changes(desired, observed, selection, remarks)
+        if old is not None:
+            yield Change(action=Action.DELETE, key=old.key, declaration=declaration, observed=old)
+
+
+def _standing_changes(
+    desired: Deployment, observed: Deployment, selection: Selection, remarks: _Remarks
+) -> Iterator[Change]:
+    """What changes a deployment that stands, be it ours or one to be taken over."""
     refusal = _not_ours(desired, observed, selection)
     if refusal is not None:
-        refusals.append(refusal)
+        remarks.refusals.append(refusal)
         return
-    stored = read_version(observed.version) if observed.mark is not None else None
-    found = [*_field_differences(desired, observed, stored), *_schedule_differences(desired, observed, stored)]
-    holds += _holds(desired, observed, stored)
+    adopted = observed.mark is None or observed.mark.project != selection.project
+    # What git owned at the last apply of another project says nothing of what it owns here.
+    stored = None if adopted else read_version(observed.version)
+    released = desired.key.name in selection.release
+    found = [
+        *_field_differences(desired, observed, stored, released=released),
+        *_schedule_differences(desired, observed, stored, released=released),
+    ]
+    if not released:
+        remarks.holds += _holds(desired, observed, stored)
+    if observed.mark is not None and observed.mark.environment in selection.report_drift:
+        drifted = [item for item in found if item.reason is Reason.DRIFT and not item.released]
+        remarks.warnings += (_left(desired.key, item) for item in drifted)
+        found = [item for item in found if item not in drifted]
+    remarks.warnings += _resumes(desired, found, released=released)
     if desired.mark != observed.mark:
         found.append(_mark_difference(desired, observed))
-    if not found:
-        return
-    adopted = observed.mark is None
-    yield Change(
-        action=Action.ADOPT if adopted else Action.UPDATE,
-        key=desired.key,
-        declaration=declaration,
-        reason=None if adopted else _overall(item.reason for item in found),
-        fields=tuple(change for item in found for change in item.changes),
-        desired=desired,
-        observed=observed,
+    if found:
+        yield Change(
+            action=Action.ADOPT if adopted else Action.UPDATE,
+            key=desired.key,
+            declaration=selection.declarations.get(desired.key),
+            reason=None if adopted else _overall(item.reason for item in found),
+            fields=tuple(change for item in found for change in item.changes),
+            desired=desired,
+            observed=observed,
+        )
+
+
+def _left(key: ResourceKey, found: _Found) -> Notice:
+    told = ", ".join(
+        f"{change.path} (declared: {_short(change.after)}, now: {_short(change.before)})" for change in found.changes
     )
+    return Notice(
+        code="drift-left",
+        key=str(key),
+        message=f"{key} was changed on the server and is left so (protect: drift: report): {told}; declare it so, or "
+        "make it `drift: revert` in environments.yaml.",
+    )
+
+
+def _short(value: Any) -> str:
+    text = canonical(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+SHOWN: Final = 80
+"""Characters of a value in a sentence."""
+
+
+def _resumes(desired: Deployment, found: Iterable[_Found], *, released: bool) -> Iterator[Notice]:
+    """What will run again although no file says so: they paused it once, or an operator did whose hold ends."""
+    why = "its hold is released" if released else "the files do not say `paused` or `active: false` any more"
+    silent = {f"schedules.{one.slug}.active" for one in desired.schedules if one.active is None}
+    silent |= {"paused"} if desired.paused is None else set()
+    for change in (change for item in found for change in item.changes):
+        if change.path in silent and change.after is (change.path != "paused"):
+            what = (
+                "" if change.path == "paused" else f" by its schedule {change.path.split('.', 1)[1].rpartition('.')[0]}"
+            )
+            yield Notice(code="resumes", key=str(desired.key), message=f"{desired.key} resumes{what}: {why}.")
 
 
 def _not_ours(desired: Deployment, observed: Deployment, selection: Selection) -> Notice | None:
@@ -148,27 +314,56 @@ def _not_ours(desired: Deployment, observed: Deployment, selection: Selection) -
             message=f"{desired.key} stands on the server already and is not managed from here; to take it over as it "
             f'is declared, run again with --adopt "{desired.key}" (or --adopt-all).',
         )
-    if observed.mark is not None and observed.mark.project != selection.project:
+    project = observed.mark.project if observed.mark else selection.project
+    if observed.mark is not None and project not in {selection.project, *selection.adopt_from}:
         return Notice(
             code="other-project",
             key=str(desired.key),
-            message=f"{desired.key} belongs to the project {observed.mark.project!r} (tag {observed.mark.tag!r}); "
-            "remove it there first, or give this one another name.",
+            message=f"{desired.key} belongs to the project {project!r} (tag {observed.mark.tag!r}); take its entry out "
+            f"of that project's files and run again with --adopt-from {project}, which takes it over as it stands, or "
+            "give this one another name.",
         )
     return None
 
 
-def _field_differences(desired: Deployment, observed: Deployment, stored: Fingerprint | None) -> Iterator[_Found]:
+def _field_differences(
+    desired: Deployment, observed: Deployment, stored: Fingerprint | None, *, released: bool = False
+) -> Iterator[_Found]:
     for rule in DEPLOYMENT_FIELDS:
-        if rule.name == "schedules" or _left_alone(desired, rule.name, rule.owner, stored, rule.code):
+        if rule.name == "schedules":
+            continue
+        left = _left_alone(desired, rule.name, rule.owner, stored, rule.code)
+        if left and not (released and rule.owner is Owner.OPERATOR):
             continue
         wanted, standing = _wanted(desired, rule.name), comparable(observed, rule.name)
         if same(wanted, standing):
             continue
-        reason = _reason(stored, rule.code, wanted, standing)
+        reason = Reason.DRIFT if left else _reason(stored, rule.code, wanted, standing)
         if rule.name == "parameter_schema" and reason is Reason.FILES:
             reason = Reason.SOURCE
-        yield _Found(changes=tuple(_flattened(rule.name, standing, wanted)), reason=reason)
+        shown = tuple(_as_written(change, desired, observed) for change in _flattened(rule.name, standing, wanted))
+        yield _Found(changes=shown, reason=reason, released=left)
+
+
+def _as_written(change: FieldChange, desired: Deployment, observed: Deployment) -> FieldChange:
+    """A change of what is compared, with the values that stand in the file and on the server."""
+    if change.field not in WRITTEN:
+        return change
+    before, after = (_at(change.path, change.field, written(one, change.field)) for one in (observed, desired))
+    return replace(change, before=before, after=after)
+
+
+def _at(path: str, name: str, value: Any) -> Any:
+    """The value at a path of `_flattened`, fit to be shown."""
+    found = {".".join(at): leaf for at, leaf in _reached((name,), value)}
+    return mask(found.get(path), path.rpartition(".")[2])
+
+
+def _reached(at: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every part of a value at every depth, by its path."""
+    yield at, value
+    for key, item in (_children(value) or {}).items():
+        yield from _reached((*at, key), item)
 
 
 def _reason(stored: Fingerprint | None, code: str, wanted: Any, standing: Any) -> Reason:
@@ -198,22 +393,33 @@ def _holds(desired: Deployment, observed: Deployment, stored: Fingerprint | None
         if rule.owner is Owner.OPERATOR and _left_alone(desired, rule.name, rule.owner, stored, rule.code):
             value = comparable(observed, rule.name)
             if value not in (None, False):
-                yield Hold(key=desired.key, field=rule.name, value=value)
+                yield Hold(key=desired.key, field=rule.name, value=value, since=observed.updated)
     for wanted, standing in paired(desired.schedules, observed.schedules):
-        if wanted is None or standing is None or standing.active or wanted.active is not None:
-            continue
-        if stored is None or not stored.owned(active_code(wanted.slug or "")):
-            yield Hold(key=desired.key, field=f"schedules.{wanted.slug}.active", value=False)
+        if wanted is not None and standing is not None and _is_held(wanted, standing, stored):
+            since = standing.updated or observed.updated
+            yield Hold(key=desired.key, field=f"schedules.{wanted.slug}.active", value=False, since=since)
 
 
-def _schedule_differences(desired: Deployment, observed: Deployment, stored: Fingerprint | None) -> Iterator[_Found]:
+def _is_held(wanted: Schedule, standing: Schedule, stored: Fingerprint | None) -> bool:
+    """Whether an operator switched a schedule off, of which the files say nothing and said nothing before."""
+    if standing.active or wanted.active is not None:
+        return False
+    return stored is None or not stored.owned(active_code(wanted.slug or ""))
+
+
+def _schedule_differences(
+    desired: Deployment, observed: Deployment, stored: Fingerprint | None, *, released: bool = False
+) -> Iterator[_Found]:
+    """What differs of each schedule: itself, and whether it is active. The one may have drifted and the other not."""
     for wanted, standing in paired(desired.schedules, observed.schedules):
-        changes = tuple(_schedule_changes(wanted, standing, stored))
+        changes = tuple(_schedule_changes(wanted, standing))
         if changes:
             slug = (wanted or standing).slug or ""  # type: ignore[union-attr] # one of a pair always is
             before = None if standing is None else digest(of_schedule(standing))
             after = None if wanted is None else digest(of_schedule(wanted))
             yield _Found(changes=changes, reason=_schedule_reason(stored, slug, before, after, changes))
+        if wanted is not None and standing is not None:
+            yield from _active_difference(wanted, standing, stored, released=released)
 
 
 def _schedule_reason(
@@ -224,17 +430,27 @@ def _schedule_reason(
     reasons: set[Reason] = set()
     if before != after:
         reasons.add(stored.reason(schedule_code(slug), after, before))
-    for change in changes:
-        if change.path == f"schedules.{slug}.active":
-            reasons.add(_reason(stored, active_code(slug), change.after, change.before))
-        elif change.path.endswith(".slug"):
-            reasons.add(Reason.DRIFT)
+    if any(change.path.endswith(".slug") for change in changes):
+        reasons.add(Reason.DRIFT)
     return _overall(reasons)
 
 
-def _schedule_changes(
-    wanted: Schedule | None, standing: Schedule | None, stored: Fingerprint | None
-) -> Iterator[FieldChange]:
+def _active_difference(
+    wanted: Schedule, standing: Schedule, stored: Fingerprint | None, *, released: bool
+) -> Iterator[_Found]:
+    code = active_code(wanted.slug or "")
+    held = _is_held(wanted, standing, stored)
+    active = wanted.active
+    if active is None and ((held and released) or (stored is not None and stored.owned(code))):
+        active = True
+    if active is not None and active != standing.active:
+        path = f"schedules.{wanted.slug}.active"
+        change = FieldChange(path=path, field="schedules", before=standing.active, after=active)
+        reason = Reason.DRIFT if held else _reason(stored, code, active, standing.active)
+        yield _Found(changes=(change,), reason=reason, released=held)
+
+
+def _schedule_changes(wanted: Schedule | None, standing: Schedule | None) -> Iterator[FieldChange]:
     if wanted is None:
         assert standing is not None
         name = standing.slug or f"#{standing.id}"
@@ -247,11 +463,6 @@ def _schedule_changes(
     if standing.slug is None:
         yield FieldChange(path=f"{path}.slug", field="schedules", before=None, after=wanted.slug)
     yield from _flattened(path, of_schedule(standing), of_schedule(wanted), name="schedules")
-    active = wanted.active
-    if active is None and stored is not None and stored.owned(active_code(wanted.slug or "")):
-        active = True
-    if active is not None and active != standing.active:
-        yield FieldChange(path=f"{path}.active", field="schedules", before=standing.active, after=active)
 
 
 def _mark_difference(desired: Deployment, observed: Deployment) -> _Found:
@@ -269,7 +480,8 @@ def _created(desired: Deployment) -> Iterator[FieldChange]:
             continue
         value = comparable(desired, rule.name)
         if value is not None and not same(value, comparable(blank, rule.name)):
-            yield FieldChange(path=rule.name, field=rule.name, before=None, after=mask(value, rule.name))
+            shown = mask(written(desired, rule.name), rule.name)
+            yield FieldChange(path=rule.name, field=rule.name, before=None, after=shown)
     for schedule in desired.schedules:
         yield FieldChange(
             path=f"schedules.{schedule.slug}", field="schedules", before=None, after=mask(of_schedule(schedule))
@@ -280,7 +492,7 @@ def _created(desired: Deployment) -> Iterator[FieldChange]:
 
 
 def _pool_changes(
-    desired: WorkPool, observed: WorkPool | None, selection: Selection, holds: list[Hold], refusals: list[Notice]
+    desired: WorkPool, observed: WorkPool | None, selection: Selection, remarks: _Remarks
 ) -> Iterator[Change]:
     declaration = selection.declarations.get(desired.key)
     if observed is None:
@@ -288,11 +500,15 @@ def _pool_changes(
         yield Change(action=Action.CREATE, key=desired.key, declaration=declaration, fields=fields, desired=desired)
         return
     if desired.type != observed.type:
-        refusals.append(_other_type(desired, observed))
+        remarks.refusals.append(_other_type(desired, observed))
         return
-    if desired.is_paused is None and observed.is_paused:
-        holds.append(Hold(key=desired.key, field="is_paused", value=True))
     fields = tuple(_pool_fields(desired, observed))
+    if desired.is_paused is None and observed.is_paused:
+        if desired.key.name in selection.release:
+            fields = (FieldChange(path="is_paused", field="is_paused", before=True, after=False), *fields)
+        else:
+            remarks.holds.append(Hold(key=desired.key, field="is_paused", value=True, since=observed.updated))
+    remarks.holds += _left_of_pool(desired, observed)
     if fields:
         # Pools keep no fingerprint, so who made the difference cannot be told.
         yield Change(
@@ -304,6 +520,24 @@ def _pool_changes(
             desired=desired,
             observed=observed,
         )
+
+
+def _left_of_pool(desired: WorkPool, observed: WorkPool) -> Iterator[Hold]:
+    """What the server has of a pool and its file does not say: taken out of the file, or set in the UI.
+
+    Which of the two cannot be told, since pools keep no fingerprint, so it stays and is shown. A queue's description
+    is not: Prefect writes one of its own.
+    """
+    for name in ("description", "concurrency_limit"):
+        value = getattr(observed, name)
+        if getattr(desired, name) is None and value not in (None, ""):
+            yield Hold(key=desired.key, field=name, value=mask(value), since=observed.updated)
+    standing = {queue.name: queue for queue in observed.queues}
+    for queue in sorted(desired.queues, key=lambda one: one.name):
+        known = standing.get(queue.name)
+        if known is not None and queue.concurrency_limit is None and known.concurrency_limit is not None:
+            path = f"queues.{queue.name}.concurrency_limit"
+            yield Hold(key=desired.key, field=path, value=known.concurrency_limit, since=observed.updated)
 
 
 def _other_type(desired: WorkPool, observed: WorkPool) -> Notice:

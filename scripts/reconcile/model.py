@@ -106,7 +106,7 @@ Timing = Cron | Interval | RRule
 class Schedule:
     """When a deployment runs. `slug` names it within its deployment; one made in the UI may have none.
 
-    `active` None: not declared, the operator's.
+    `active` None: not declared, the operator's. `updated` is when the server last saw it change, ISO 8601.
     """
 
     slug: str | None
@@ -114,19 +114,21 @@ class Schedule:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     active: bool | None = None
     id: str | None = field(default=None, compare=False)
+    updated: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConcurrencyLimit:
     """How many runs of a deployment may run at once, and what happens to one more.
 
-    `shared` is the name of a limit of the server that other deployments use too.
+    `shared` is the name of a limit of the server that other deployments use too; `id` is the server's.
     """
 
     limit: int
     shared: str | None = None
     collision_strategy: str = "ENQUEUE"
     grace_period_seconds: int | None = None
+    id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,8 @@ class Deployment:
     """A flow, where its code is, with what, where and when it runs.
 
     `tags` are without the mark. None means: `parameter_schema` not known, so left as it is; `paused` and
-    `concurrency_limit` not declared, so the operator's. `id` and `flow_id` are the server's.
+    `concurrency_limit` not declared, so the operator's. `id`, `flow_id` and `updated` are the server's. `replaced` is
+    the id of the one of another area that it was made in the place of.
     """
 
     flow: str
@@ -157,6 +160,8 @@ class Deployment:
     version: str | None = None
     id: str | None = field(default=None, compare=False)
     flow_id: str | None = field(default=None, compare=False)
+    updated: str | None = field(default=None, compare=False)
+    replaced: str | None = field(default=None, compare=False)
 
     @property
     def key(self) -> ResourceKey:
@@ -194,6 +199,7 @@ class WorkPool:
     type_template: Mapping[str, Any] = field(default_factory=dict)
     queues: tuple[WorkQueue, ...] = ()
     id: str | None = field(default=None, compare=False)
+    updated: str | None = field(default=None, compare=False)
 
     @property
     def key(self) -> ResourceKey:

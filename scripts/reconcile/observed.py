@@ -7,7 +7,7 @@ from typing import Any
 
 from reconcile.model import DEFAULT_QUEUE, ConcurrencyLimit, Deployment, Mark, Schedule, State, WorkPool, WorkQueue
 from reconcile.schedule import read_stored
-from reconcile.wire import Snapshot
+from reconcile.wire import REPLACED_LABEL, Snapshot
 
 OWN_LIMIT_PREFIX = "deployment:"
 """How Prefect names the limit that it makes for one deployment; any other name is a shared limit."""
@@ -32,15 +32,22 @@ def _once(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list({row["id"]: row for row in rows}.values())
 
 
-def _deployment(raw: Mapping[str, Any], flow_names: Mapping[str, str]) -> Deployment:
+def _mark(raw: Mapping[str, Any]) -> Mark | None:
+    """Whose it is. With the marks of two projects it is nobody's until somebody takes it over by name."""
     marks = [mark for tag in raw.get("tags") or () if (mark := Mark.parse(tag))]
-    mark = marks[0] if marks else None
+    return marks[0] if len({mark.project for mark in marks}) == 1 else None
+
+
+def _deployment(raw: Mapping[str, Any], flow_names: Mapping[str, str]) -> Deployment:
+    mark = _mark(raw)
     schedules = sorted((_schedule(item) for item in raw.get("schedules") or ()), key=_schedule_order)
     return Deployment(
         flow=flow_names.get(raw["flow_id"], raw["flow_id"]),
         name=raw["name"],
         id=raw["id"],
         flow_id=raw["flow_id"],
+        updated=raw.get("updated"),
+        replaced=(raw.get("labels") or {}).get(REPLACED_LABEL),
         entrypoint=raw.get("entrypoint"),
         path=raw.get("path"),
         description=raw.get("description") or None,
@@ -64,6 +71,7 @@ def _schedule(raw: Mapping[str, Any]) -> Schedule:
     return Schedule(
         id=raw["id"],
         slug=raw.get("slug"),
+        updated=raw.get("updated"),
         timing=read_stored(raw["schedule"]),
         parameters=raw.get("parameters") or {},
         active=bool(raw.get("active")),
@@ -85,6 +93,7 @@ def _limit(raw: Mapping[str, Any]) -> ConcurrencyLimit | None:
         shared=None if limit["name"].startswith(OWN_LIMIT_PREFIX) else limit["name"],
         collision_strategy=options.get("collision_strategy") or "ENQUEUE",
         grace_period_seconds=options.get("grace_period_seconds"),
+        id=limit.get("id"),
     )
 
 
@@ -97,6 +106,7 @@ def _pool(raw: Mapping[str, Any], queues: Sequence[WorkQueue]) -> WorkPool:
         concurrency_limit=raw.get("concurrency_limit"),
         is_paused=bool(raw.get("is_paused")),
         job_template=raw.get("base_job_template") or {},
+        updated=raw.get("updated"),
         queues=tuple(sorted(queues, key=lambda queue: queue.name)),
     )
 

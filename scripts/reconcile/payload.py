@@ -6,15 +6,16 @@ Each quirk of the server that shapes a request here has a contract test against 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from reconcile.compare import desired_template, paired
-from reconcile.fingerprint import write_version
-from reconcile.model import Deployment, Schedule, WorkPool, WorkQueue
-from reconcile.plan import Change
+from reconcile.fingerprint import active_code, read_version, write_version
+from reconcile.model import DEPLOYMENT_FIELDS, Deployment, Schedule, WorkPool, WorkQueue
+from reconcile.plan import Change, FieldChange
 from reconcile.schedule import write_stored
-from reconcile.wire import Request
+from reconcile.wire import REPLACED_LABEL, Request
 
 
 def create_flow(name: str) -> Request:
@@ -22,11 +23,17 @@ def create_flow(name: str) -> Request:
     return Request(method="POST", path="/flows/", body={"name": name})
 
 
-def create_deployment(desired: Deployment, flow_id: str, commit: str) -> Request:
-    """A new deployment.
+def create_deployment(desired: Deployment, flow_id: str, commit: str, *, replaced: Deployment | None = None) -> Request:
+    """A new deployment; in place of another it takes over what an operator decided there.
 
     Everything is said, defaults too: a POST resets what it leaves out, so that a repeated one does no harm.
     """
+    version = write_version(desired, commit)  # of what is declared: what is taken over stays the operator's
+    labels = {}
+    if replaced is not None:
+        # An apply that ends before the old one is deleted is finished by the next one, which has to know it.
+        labels = {REPLACED_LABEL: replaced.id} if replaced.mark != desired.mark else {}
+        desired = _taken_over(desired, replaced)
     body = {
         "name": desired.name,
         "flow_id": flow_id,
@@ -34,11 +41,47 @@ def create_deployment(desired: Deployment, flow_id: str, commit: str) -> Request
         "parameter_openapi_schema": dict(desired.parameter_schema or {}),
         "schedules": [_schedule(schedule) for schedule in desired.schedules],
         "paused": bool(desired.paused),
-        "version": write_version(desired, commit),
+        "version": version,
+        **({"labels": labels} if labels else {}),
     }
-    if desired.concurrency_limit is not None:
+    limit = desired.concurrency_limit
+    if limit is not None:
         body.update(_field(desired, "concurrency_limit"))
+    if limit is not None and limit.shared:
+        del body["concurrency_limit"]
+        body["global_concurrency_limit_id"] = limit.id
     return Request(method="POST", path="/deployments/", body=body)
+
+
+def _taken_over(desired: Deployment, old: Deployment) -> Deployment:
+    """What is declared, with what an operator decided about the one that it replaces, where git did not own that."""
+    stored = read_version(old.version)
+    owned = {rule.name for rule in DEPLOYMENT_FIELDS if stored is not None and stored.owned(rule.code)}
+    kept: dict[str, Any] = {
+        name: getattr(old, name)
+        for name in ("paused", "concurrency_limit")
+        if getattr(desired, name) is None and name not in owned
+    }
+    partners = {one.slug: other for one, other in paired(desired.schedules, old.schedules) if one and other}
+    schedules = []
+    for schedule in desired.schedules:
+        partner = partners.get(schedule.slug)
+        is_owned = stored is not None and stored.owned(active_code(schedule.slug or ""))
+        takes_over = schedule.active is None and partner is not None and not is_owned
+        schedules.append(replace(schedule, active=partner.active) if takes_over and partner else schedule)
+    return replace(desired, schedules=tuple(schedules), **kept)
+
+
+def delete_deployment(observed: Deployment) -> Iterator[Request]:
+    """What deletes a deployment. With a shared limit still linked, the server would delete that too, for everyone."""
+    if observed.concurrency_limit is not None and observed.concurrency_limit.shared:
+        yield Request(method="PATCH", path=_path(observed), body={"global_concurrency_limit_id": None})
+    yield Request(method="DELETE", path=_path(observed))
+
+
+def pause_deployment(observed: Deployment) -> Request:
+    """No more runs of a deployment that should be gone already."""
+    return Request(method="PATCH", path=_path(observed), body={"paused": True})
 
 
 def update_deployment(change: Change, commit: str) -> Iterator[Request]:
@@ -53,12 +96,14 @@ def update_deployment(change: Change, commit: str) -> Iterator[Request]:
     fields = {field.field for field in change.fields}
     body: dict[str, Any] = {"version": write_version(desired, commit)}
     if "schedules" in fields:
-        yield from _schedules_before(desired, observed)
-        body["schedules"] = _schedules_within(desired, observed, change)
-        if not body["schedules"]:
-            del body["schedules"]
+        sent = _schedules_within(desired, observed, change)
+        yield from _schedules_before(desired, observed, change, named=bool(sent))
+        body.update({"schedules": sent} if sent else {})
+    # What a field takes along although it does not change stays as it is: it may be drift that is left.
+    along = {name: getattr(observed, name) for name in ("work_pool", "work_queue", "job_variables")}
+    reached = replace(desired, **{name: value for name, value in along.items() if name not in fields})
     for name in sorted(fields - {"schedules"}):
-        body.update(_field(desired, name))
+        body.update(_field(reached, name))
     if "concurrency_limit" in fields and observed.concurrency_limit and observed.concurrency_limit.shared:
         yield from _unlinked(observed, body)
     yield Request(method="PATCH", path=_path(observed), body=body)
@@ -67,7 +112,8 @@ def update_deployment(change: Change, commit: str) -> Iterator[Request]:
 def _unlinked(observed: Deployment, body: dict[str, Any]) -> Iterator[Request]:
     """Leave a shared limit to the others: a number sent while it is linked rewrites it for all, null deletes it.
 
-    A limit of the deployment's own, from before it shared one, still stands, and making it again would be refused.
+    A limit of the deployment's own, from before it shared one, may still stand, which what is read of a deployment
+    does not tell; making it again, now or later, would be refused.
     """
     body["global_concurrency_limit_id"] = None
     if body["concurrency_limit"] is None:
@@ -133,36 +179,57 @@ def _schedule(schedule: Schedule) -> dict[str, Any]:
     return body if schedule.active is None else {**body, "active": schedule.active}
 
 
-def _schedules_before(desired: Deployment, observed: Deployment) -> Iterator[Request]:
-    """A PATCH deletes no schedule and refuses a mix of slugged and slugless ones: both are mended first."""
+def _schedules_before(desired: Deployment, observed: Deployment, change: Change, *, named: bool) -> Iterator[Request]:
+    """A PATCH deletes no schedule and refuses a mix of slugged and slugless ones: both are mended first.
+
+    One that is left although nobody declares it (drift that is only reported) gets a slug where others are sent along.
+    """
     for wanted, standing in paired(desired.schedules, observed.schedules):
         if standing is None:
             continue
         path = f"{_path(observed)}/schedules/{quote(standing.id or '')}"
-        if wanted is None:
+        if wanted is not None and standing.slug is None:
+            if named or _touched(change, wanted.slug or ""):
+                yield Request(method="PATCH", path=path, body=_schedule(wanted))
+        elif wanted is None and _touched(change, standing.slug or f"#{standing.id}"):
             yield Request(method="DELETE", path=path)
-        elif standing.slug is None:
-            yield Request(method="PATCH", path=path, body=_schedule(wanted))
+        elif wanted is None and standing.slug is None and named:
+            yield Request(method="PATCH", path=path, body=_schedule(replace(standing, slug=f"ui-{standing.id}")))
 
 
 def _schedules_within(desired: Deployment, observed: Deployment, change: Change) -> list[dict[str, Any]]:
-    """The schedules that the PATCH carries: new ones and those that differ. The others keep what they have."""
-    by_slug = {schedule.slug: schedule for schedule in observed.schedules if schedule.slug is not None}
+    """The schedules that the PATCH carries: new ones and those that differ. The others keep what they have.
+
+    So does of each what does not differ: of a timing that is left out the server keeps the one that stands.
+    """
     sent = []
     for wanted, standing in paired(desired.schedules, observed.schedules):
         if wanted is None or (standing is not None and standing.slug is None):
             continue
-        prefix = f"schedules.{wanted.slug}"
-        touched = [field for field in change.fields if field.path == prefix or field.path.startswith(f"{prefix}.")]
+        touched = _touched(change, wanted.slug or "")
         if not touched:
             continue
         body = _schedule(wanted)
-        # `after` tells it from a schedule that comes, whose slug may be `….active`.
-        back_on = [field for field in touched if field.path == f"{prefix}.active" and field.after is True]
-        if back_on and wanted.active is None and wanted.slug in by_slug:
-            body["active"] = True
+        if standing is not None:
+            switched = [field.after for field in touched if _is_switch(field, wanted.slug or "")]
+            body.pop("active", None)
+            body.update({"active": bool(switched[0])} if switched else {})
+            if len(switched) == len(touched):
+                del body["schedule"]
+                body["parameters"] = dict(standing.parameters)
         sent.append(body)
     return sent
+
+
+def _touched(change: Change, slug: str) -> list[FieldChange]:
+    """What changes of a schedule."""
+    path = f"schedules.{slug}"
+    return [field for field in change.fields if field.path == path or field.path.startswith(f"{path}.")]
+
+
+def _is_switch(field: FieldChange, slug: str) -> bool:
+    """Whether a schedule is switched on or off: its value tells it from a schedule whose slug is `….active`."""
+    return field.path == f"schedules.{slug}.active" and isinstance(field.after, bool)
 
 
 def _path(deployment: Deployment) -> str:
@@ -194,6 +261,8 @@ def update_pool(change: Change) -> Iterator[Request]:
     assert isinstance(observed, WorkPool)
     fields = {field.field for field in change.fields}
     body: dict[str, Any] = {name: getattr(desired, name) for name in sorted(fields - {"job_template", "queues"})}
+    if "is_paused" in body:
+        body["is_paused"] = bool(desired.is_paused)
     if "job_template" in fields:
         body["base_job_template"] = desired_template(desired, observed)
     if body:

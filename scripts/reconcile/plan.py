@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as data_field
 from enum import StrEnum
 from typing import Any
 
-from reconcile.model import Mark, Resource, ResourceKey
+from reconcile.model import Deployment, Mark, Resource, ResourceKey
 from reconcile.problem import Location
 
 
@@ -54,7 +55,11 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One resource that changes. `desired` is None for a delete, `observed` for a create."""
+    """One resource that changes.
+
+    `desired` is None for a delete, `observed` for a create; a replace creates `desired` and deletes `observed`, which
+    goes by another name. A delete has a declaration where one of another resource says that it replaces this one.
+    """
 
     action: Action
     key: ResourceKey
@@ -64,14 +69,26 @@ class Change:
     desired: Resource | None = None
     observed: Resource | None = None
 
+    @property
+    def place(self) -> tuple[str | None, str | None]:
+        """The area and environment that it belongs to: as declared, or as the mark of what goes says."""
+        if self.declaration is not None:
+            return self.declaration.area, self.declaration.environment
+        mark = self.observed.mark if isinstance(self.observed, Deployment) else None
+        return (mark.area, mark.environment) if mark else (None, None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """An operator's decision made in the UI, which the plan leaves standing."""
+    """An operator's decision made in the UI, which the plan leaves standing.
+
+    `since` is when what bears it was last changed, ISO 8601: the decision is as old, or older.
+    """
 
     key: ResourceKey
     field: str
     value: Any
+    since: str | None = data_field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

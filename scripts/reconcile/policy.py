@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from reconcile.model import Deployment
 from reconcile.plan import Notice, Orphan, Plan
-from reconcile.schedule import occurrences
+from reconcile.pull import tokens_given
+from reconcile.rules import Rules
+from reconcile.schedule import occurrences, read_day
 from reconcile.wire import server_of
 
-Rules = Mapping[str, Mapping[str, Any]]
-"""The rules of each environment, as environments.yaml gives them."""
 
-
-def pinned_elsewhere(rules: Rules, url: str) -> dict[str, list[str]]:
+def pinned_elsewhere(rules: Mapping[str, Rules], url: str) -> dict[str, tuple[str, ...]]:
     """The environments whose `api_url` does not name the address, with the addresses that they name."""
-    pinned = {name: addresses(rule) for name, rule in rules.items()}
+    pinned = {name: rule.api_urls for name, rule in rules.items()}
     return {name: urls for name, urls in pinned.items() if urls and server_of(url) not in map(server_of, urls)}
 
 
-def addresses(rule: Mapping[str, Any]) -> list[str]:
-    """The addresses that an environment is pinned to."""
-    said = rule.get("api_url") or []
-    return [said] if isinstance(said, str) else list(said)
-
-
-def pin_refusals(named: Iterable[str], rules: Rules, url: str) -> Iterator[Notice]:
+def pin_refusals(named: Iterable[str], rules: Mapping[str, Rules], url: str) -> Iterator[Notice]:
     """A refusal for each environment that was asked for by name and belongs on another server."""
     elsewhere = pinned_elsewhere(rules, url)
     for name in named:
@@ -37,6 +30,55 @@ def pin_refusals(named: Iterable[str], rules: Rules, url: str) -> Iterator[Notic
                 code="pinned-elsewhere",
                 message=f"The environment {name} is applied to {' or '.join(elsewhere[name])} only, and the target is "
                 f"{url}; set PREFECT_API_URL to one of those, or add this address to its api_url in environments.yaml.",
+            )
+
+
+def token_warnings(plan: Plan, observed: Iterable[Deployment]) -> Iterator[Notice]:
+    """A warning for each token that workers would give to a host it does not go to today.
+
+    It is what a pull request would write to have a token sent to its author. The tool itself gives none there; the
+    workers will, once it is applied, so whoever reviews the plan has to see it.
+    """
+    today: dict[str, set[str]] = {}
+    for one in observed:
+        for host, block in tokens_given(one.pull_steps):
+            today.setdefault(block, set()).add(_host_text(host))
+    for block, name, keys in sorted(_tokens_elsewhere(plan, today)):
+        known = ", ".join(sorted(today[block]))
+        yield Notice(
+            code="token-elsewhere",
+            key=keys[0],
+            message=f"Workers would give the token of the block {block} to {name}, and today it goes to {known} only "
+            f"({', '.join(keys)}); apply this only if {name} is yours to trust.",
+        )
+
+
+def _tokens_elsewhere(plan: Plan, today: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for change in plan.changes:
+        if isinstance(change.desired, Deployment):
+            for host, block in tokens_given(change.desired.pull_steps):
+                if block in today and _host_text(host) not in today[block]:
+                    found.setdefault((block, _host_text(host)), []).append(str(change.key))
+    yield from ((block, name, tuple(sorted(keys))) for (block, name), keys in found.items())
+
+
+def _host_text(host: tuple[str, str]) -> str:
+    name, port = host
+    return name if port == "443" else f"{name}:{port}"
+
+
+def pause_warnings(pauses: Mapping[str, Mapping[str, Any]], today: date) -> Iterator[Notice]:
+    """A warning for each pause whose last day is past: nothing resumes by itself."""
+    for name, said in pauses.items():
+        until = read_day(said.get("until"))
+        if until is not None and until <= today:
+            reason = f" ({said['reason']})" if said.get("reason") else ""
+            yield Notice(
+                code="paused-until",
+                key=name,
+                message=f"{name} was to be paused until {until}{reason}, and its `paused` still stands in the "
+                "files; delete it to have it resume, or set another day.",
             )
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+REPLACED_LABEL: Final = "sync.replaced"
+"""The label that tells the id of the deployment of another area that one was made in the place of."""
+
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -59,6 +62,14 @@ class Reader(Protocol):
 
     def read(self) -> Snapshot:
         """Everything that a comparison needs."""
+        ...
+
+    def rows(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], ...]:
+        """Every row that a filter route answers with."""
+        ...
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What a reading POST (filter, count, paginate) answers."""
         ...
 
 

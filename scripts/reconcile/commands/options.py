@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -106,10 +107,23 @@ def add_source_secrets(parser: ArgumentParser) -> None:
     )
 
 
+def seconds(text: str) -> float:
+    """A time to wait: seconds, or 90s, 5m, 2h. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", text.strip())
+    if match is None:
+        raise ArgumentTypeError(f"{text!r} is no time such as 90s, 5m or 2h")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 def root_of(options: Namespace, tool: Path) -> Path:
     """The tree to act on: the tool's own unless `--root` names another."""
-    root: Path = (options.root or tool).resolve()
-    if not root.is_dir():
+    root: Path = options.root or tool
+    try:
+        root = root.resolve()
+        is_folder = root.is_dir()
+    except (OSError, ValueError, RuntimeError):  # too long for a name, or a loop of links before Python 3.13
+        is_folder = False
+    if not is_folder:
         raise UsageError(f"--root {root} is not a folder.", "Name the folder that holds prefect.yaml.")
     return root
 
@@ -123,9 +137,11 @@ def filter_of(options: Namespace, repository: Repository) -> Filter:
     for name in named:
         if name != ALL and name not in known:
             raise UsageError(f"No environment is called {name!r}.", nearest(name, known))
+    given_up = getattr(options, "allow_empty", None)  # where nothing can be pruned there is no such option
     for area in options.area:
-        if area not in repository.areas:
-            raise UsageError(f"No area is called {area!r}.", nearest(area, repository.areas))
+        if area not in {*repository.areas, *(given_up or ())}:
+            also = "" if given_up is None else f" One without files any more takes --allow-empty {area} beside it."
+            raise UsageError(f"No area is called {area!r}.", nearest(area, repository.areas) + also)
     chosen = known if not named or named == (ALL,) else set(named)
     return Filter(
         environments=frozenset(chosen),

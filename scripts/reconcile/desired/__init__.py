@@ -9,11 +9,21 @@ deployment.py   all of that as a Deployment
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from reconcile.desired.deployment import checked, deployment_of
-from reconcile.desired.draft import Chosen, Draft, Evidence, KnownFlows, final_name, no_flows
+from reconcile.desired.draft import (
+    Chosen,
+    Draft,
+    Evidence,
+    KnownFlows,
+    declared_name,
+    final_name,
+    no_flows,
+    replaced_name,
+)
 from reconcile.desired.flow import unread_warnings
 from reconcile.desired.pools import pool_from, pools_of_one_name
 from reconcile.desired.schedules import default_zone, named_schedules
@@ -63,7 +73,7 @@ def desired(repository: Repository, resolved: Resolved, evidence: Evidence, chos
         )
     for entry in resolved.without:
         checked(draft, entry)
-    draft.problems += unread_warnings(draft)
+    draft.problems += (*unread_warnings(draft), *_replaced_twice(entries.values()), *_alike(entries))
     pools = {pool.name: pool for pool in draft.pools.values()}
     return Desired(
         state=State(pools=pools, deployments=deployments),
@@ -71,6 +81,40 @@ def desired(repository: Repository, resolved: Resolved, evidence: Evidence, chos
         entries=entries,
         problems=_not_reported(draft),
     )
+
+
+def _replaced_twice(entries: Iterable[Entry]) -> Iterator[Problem]:
+    """Two entries of one area and environment that would take the place of one deployment."""
+    found: dict[tuple[str, str, str], Entry] = {}
+    for entry in entries:
+        name = replaced_name(entry)
+        if name is None:
+            continue
+        first = found.setdefault((entry.scope.area, entry.scope.environment, name), entry)
+        if first is not entry:
+            yield Problem(
+                location=entry.locate(("replaces",)),
+                code="replaces-twice",
+                message=f"{first.declared!r} replaces the same deployment; only one can take its place.",
+                hint="Delete `replaces` from one of the two.",
+            )
+
+
+def _alike(entries: Mapping[str, Entry]) -> Iterator[Problem]:
+    """Names that look the same and are not, since an accent can be written in two ways."""
+    found: dict[str, Entry] = {}
+    for name, entry in entries.items():
+        if name.isascii():
+            continue
+        first = found.setdefault(normalize("NFC", name), entry)
+        if first is not entry:
+            yield Problem(
+                location=entry.location,
+                code="name-alike",
+                message=f"The names of this deployment and of the one at {first.location} look the same, and differ "
+                "only in how Unicode writes an accent.",
+                hint="Give one of the two another name; type the accents anew, so that both are written alike.",
+            )
 
 
 def _not_reported(draft: Draft) -> tuple[Problem, ...]:
@@ -118,7 +162,9 @@ __all__ = [
     "Desired",
     "Evidence",
     "KnownFlows",
+    "declared_name",
     "desired",
     "final_name",
     "no_flows",
+    "replaced_name",
 ]

@@ -22,6 +22,7 @@ from reconcile.model import (
 from reconcile.problem import Fault
 from reconcile.pull import canonical_entrypoint
 from reconcile.resolve import Code
+from reconcile.schedule import read_day
 from reconcile.signature import Signature, default_flow_name
 
 FORBIDDEN_IN_NAMES = frozenset("/%&><")
@@ -40,7 +41,8 @@ class _Checked:
 def checked(draft: Draft, entry: Entry) -> _Checked:
     """What can be judged of an entry without its code."""
     name = final_name(entry)
-    for fault in (*_name_faults(name), *_kind_faults(entry.fields.get("parameters"))):
+    faults = (*_name_faults(name), *_kind_faults(entry.fields.get("parameters")), *_pause_faults(entry))
+    for fault in faults:
         draft.problems.append(entry.problem(fault))
     schedules = tuple(schedules_of(draft, entry))
     pool = pool_of(draft, entry)
@@ -75,11 +77,17 @@ def deployment_of(draft: Draft, code: Code) -> Deployment:
         work_pool=found.pool.name if found.pool else None,
         work_queue=fields.get("work_queue") or DEFAULT_QUEUE,
         job_variables=dict(fields.get("job_variables") or {}),
-        schedules=found.schedules,
-        paused=fields.get("paused"),
+        # As an observed one has them: which of two keys stands first in a file decides nothing.
+        schedules=tuple(sorted(found.schedules, key=lambda schedule: str(schedule.slug))),
+        paused=_paused(fields.get("paused")),
         concurrency_limit=_limit(fields.get("concurrency_limit")),
         mark=mark,
     )
+
+
+def _paused(said: Any) -> bool | None:
+    """`{until: …}` is a pause too: nothing resumes by itself once that day has come."""
+    return True if isinstance(said, Mapping) else said
 
 
 def _limit(said: Any) -> ConcurrencyLimit | None:
@@ -107,6 +115,24 @@ def _name_faults(name: str) -> Iterator[Fault]:
             message=f"The deployment's name {name!r} has characters that Prefect does not take in a name: "
             f"{' '.join(map(repr, bad))}.",
             hint="Leave them out.",
+        )
+    if name != name.strip():
+        yield Fault(
+            code="name-invalid",
+            message=f"The deployment's name {name!r} begins or ends with a space, which nobody sees.",
+            hint="Leave it out.",
+        )
+
+
+def _pause_faults(entry: Entry) -> Iterator[Fault]:
+    said = entry.fields.get("paused")
+    until = said.get("until") if isinstance(said, Mapping) else None
+    if isinstance(until, str) and read_day(until) is None:
+        yield Fault(
+            code="date-invalid",
+            message=f"There is no day {until}.",
+            hint='Write it as year, month and day: "2026-12-15".',
+            at=("paused", "until"),
         )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconcile.errors import SourceError
 from reconcile.layers import Entry, Repository
 from reconcile.model import (
+    Deployment,
     Mark,
     WorkPool,
 )
@@ -35,7 +37,7 @@ class Evidence:
 
     `unreadable` holds why a source cannot be read; None as a reason says that nobody tried, which is not worth a
     warning. `misread` holds why a single file of a readable source cannot be. `templates` are the job templates of
-    each type of pool.
+    each type of pool. `now` is the time, by which a rule with an end is over; None: nobody asks.
     """
 
     texts: Texts = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Evidence:
     misread: Mapping[tuple[Source, str], SourceError] = field(default_factory=dict)
     templates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     known_flow: KnownFlows = no_flows
+    now: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +72,29 @@ def final_name(entry: Entry) -> str:
     form = entry.scope.rules.data.get("name") or "{name}"
     said = str(entry.fields.get("name") or entry.declared)
     return formed(form, entry, name=said)
+
+
+def replaced_name(entry: Entry, area: str | None = None) -> str | None:
+    """The name on the server of what an entry says that it replaces: the declared one, formed as names are.
+
+    `area` is the one in which it was declared then, if that was another.
+    """
+    said = entry.fields.get("replaces")
+    if not isinstance(said, str):
+        return None
+    form = entry.scope.rules.data.get("name") or "{name}"
+    return formed(form, entry, name=said, area=area or entry.scope.area)
+
+
+def declared_name(repository: Repository, deployment: Deployment) -> str:
+    """The name by which the files most likely knew a managed deployment, out of its environment's form of names."""
+    mark = deployment.mark
+    environments = repository.environments.data.get("environments") or {}
+    form = (environments.get(mark.environment) or {}).get("name") or "{name}" if mark else "{name}"
+    if mark is None or form.count("{name}") != 1:
+        return deployment.name
+    before, after = form.replace("{area}", mark.area).replace("{environment}", mark.environment).split("{name}")
+    return deployment.name.removeprefix(before).removesuffix(after) or deployment.name
 
 
 def formed(form: str, entry: Entry, **more: str) -> str:

@@ -26,7 +26,7 @@ def schedules_of(draft: Draft, entry: Entry) -> Iterator[Schedule]:
             if not _is_named_at_fault(entry, slug, said):
                 draft.problems.append(entry.problem(_no_timing(entry, slug, said)))
             continue
-        timing, faults = read_spec(said, entry.scope.default_timezone)
+        timing, faults = read_spec(said, entry.scope.default_timezone, draft.evidence.now)
         for fault in faults:
             if entry.at_fault("schedules", slug, _LACKS.get(fault.code, "timezone")) and not fault.at:
                 continue
@@ -99,7 +99,7 @@ def named_schedules(draft: Draft) -> Iterator[Problem]:
     }
     for layer, scope in found.values():
         if TIMINGS & layer.data.keys():
-            for fault in read_spec(layer.data, scope.default_timezone)[1]:
+            for fault in read_spec(layer.data, scope.default_timezone, draft.evidence.now)[1]:
                 if layer.at_fault(_LACKS.get(fault.code, "timezone")) and not fault.at:
                     continue
                 place = layer.document.locate((*layer.at, *fault.at), key=fault.on_key or not fault.at)

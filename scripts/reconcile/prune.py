@@ -1,0 +1,172 @@
+"""What is deleted because no file declares it any more, and what speaks against it. Pure: plan x facts -> plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reconcile.facts import RunsOf
+from reconcile.model import Deployment
+from reconcile.plan import Action, Change, Notice, Plan
+from reconcile.rules import Protection
+
+SHARE_FROM: Final = 3
+"""From how many deletes on their share of an environment counts: of three deployments one may always go."""
+
+Place = tuple[str, str]
+"""An area and an environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruning:
+    """What of deleting is allowed. `max_deletes` takes the place of what the environments' rules say, the share too."""
+
+    allowed: bool = False
+    max_deletes: int | None = None
+    allow_empty: Collection[str] = frozenset()
+    even_if_running: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """What deletes are held against: where something is declared, and how many deployments an environment has."""
+
+    declared: Collection[Place] = ()
+    managed: Mapping[str, int] | None = None
+    protections: Mapping[str, Protection] | None = None
+
+    def protection(self, environment: str) -> Protection:
+        """What an environment's rules protect; of one that has no files any more, the defaults."""
+        return (self.protections or {}).get(environment) or Protection()
+
+
+def managed(observed: Iterable[Deployment], project: str) -> dict[str, int]:
+    """How many deployments of the project each environment has."""
+    marks = [one.mark for one in observed if one.mark is not None and one.mark.project == project]
+    return dict(Counter(mark.environment for mark in marks))
+
+
+def pruned(plan: Plan, observed: Mapping[str, Deployment]) -> Plan:
+    """The plan with its orphans as deletes."""
+    deletes = (
+        Change(action=Action.DELETE, key=orphan.key, declaration=None, observed=observed[orphan.key.name])
+        for orphan in plan.orphans
+    )
+    return replace(plan, changes=(*plan.changes, *deletes), orphans=())
+
+
+def removed(plan: Plan) -> Iterator[Deployment]:
+    """The deployments that the plan takes away: deleted, or replaced by another."""
+    for change in plan.changes:
+        if change.action in {Action.DELETE, Action.REPLACE} and isinstance(change.observed, Deployment):
+            yield change.observed
+
+
+def prune_refusals(plan: Plan, pruning: Pruning, stock: Stock) -> Iterator[Notice]:
+    """Why not so much may be pruned. What `replaces:` names is none of it: that was said of it by name."""
+    deletes = [change for change in plan.changes if change.action is Action.DELETE and change.declaration is None]
+    places = Counter((area or "", environment or "") for area, environment in (change.place for change in deletes))
+    for area, environment in sorted(places):
+        if (area, environment) not in stock.declared and area not in pruning.allow_empty:
+            yield _empty(area, environment, places[area, environment])
+    for environment in sorted({environment for _, environment in places}):
+        if stock.protection(environment).never_prune:
+            yield _never(environment)
+    if pruning.max_deletes is not None:
+        if len(deletes) > pruning.max_deletes:
+            yield _too_many(len(deletes), f"--max-deletes {pruning.max_deletes} allows")
+        return
+    by_environment: Counter[str] = Counter()
+    for (_, environment), number in places.items():
+        by_environment[environment] += number
+    for environment, number in sorted(by_environment.items()):
+        yield from _limit_refusals(environment, number, stock, len(deletes))
+
+
+def _limit_refusals(environment: str, number: int, stock: Stock, total: int) -> Iterator[Notice]:
+    protection, standing = stock.protection(environment), (stock.managed or {}).get(environment, number)
+    if number > protection.max_deletes:
+        yield _too_many(number, f"max_deletes: {protection.max_deletes} of {environment} allows", total)
+    if number >= SHARE_FROM and number > protection.max_delete_share * standing:
+        yield Notice(
+            code="max-delete-share",
+            message=f"{number} of the {standing} deployments of {environment} would be deleted, more than the "
+            f"{protection.max_delete_share:.0%} that max_delete_share allows; is the selection right? If they all are "
+            f"to go, run again with --max-deletes {total}, or raise protect.max_delete_share in environments.yaml.",
+        )
+
+
+def _never(environment: str) -> Notice:
+    return Notice(
+        code="prune-never",
+        message=f"Nothing of {environment} is to be pruned (protect: prune: never); leave --prune out, select other "
+        "environments, or delete that line in environments.yaml.",
+    )
+
+
+def _too_many(number: int, allowed: str, total: int | None = None) -> Notice:
+    return Notice(
+        code="max-deletes",
+        message=f"{_deployments(number)} would be deleted, more than {allowed}; is the selection right? If they all "
+        f"are to go, run again with --max-deletes {total or number}.",
+    )
+
+
+def _empty(area: str, environment: str, number: int) -> Notice:
+    return Notice(
+        code="area-empty",
+        message=f"Nothing is declared in the area {area} for {environment} any more, and {_deployments(number)} would "
+        f"be deleted; has its file been lost? If the area is to be retired, run again with --allow-empty {area}.",
+    )
+
+
+def running_refusals(plan: Plan, runs: Mapping[str, RunsOf], pruning: Pruning) -> Iterator[Notice]:
+    """A refusal for each deployment that would be taken away from under its runs."""
+    for deployment in () if pruning.even_if_running else removed(plan):
+        active = runs.get(deployment.key.name, RunsOf()).active
+        if active:
+            yield Notice(
+                code="runs-active",
+                key=str(deployment.key),
+                message=f"{deployment.key} would be deleted while {_runs(active)} of it "
+                f"{'is' if active == 1 else 'are'} at work; wait for the end, or run again with --even-if-running.",
+            )
+
+
+def history_warnings(plan: Plan, runs: Mapping[str, RunsOf]) -> Iterator[Notice]:
+    """What becomes of the runs of each deployment that is taken away."""
+    for change in plan.changes:
+        old = change.observed
+        if change.action not in {Action.DELETE, Action.REPLACE} or not isinstance(old, Deployment):
+            continue
+        known = runs.get(old.key.name, RunsOf())
+        if change.action is Action.REPLACE:
+            yield Notice(
+                code="replaces",
+                key=str(change.key),
+                message=f"{change.key} takes the place of {old.key}, with what an operator set there. On the server it "
+                f"is another deployment: of the old one {_history(known)}.",
+            )
+        elif known.total:
+            yield Notice(
+                code="history",
+                key=str(old.key),
+                message=f"{old.key} is deleted, and of it {_history(known)}.",
+            )
+
+
+def _history(known: RunsOf) -> str:
+    if not known.total:
+        return "nothing is left; it has not run yet"
+    last = f", the last of {known.last:%Y-%m-%d %H:%M %Z}" if known.last else ""
+    return f"only the list of runs is left ({_runs(known.total)}{last})"
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def _deployments(number: int) -> str:
+    return f"{number} deployment{'' if number == 1 else 's'}"

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
-from reconcile.apply import apply
+from reconcile.apply import apply, at_once
 from reconcile.commands import output
-from reconcile.commands.adoption import add_adoption, adopts
 from reconcile.commands.checkout import git_state
-from reconcile.commands.options import add_root, add_selection, add_server, add_source_secrets, filter_of, root_of
+from reconcile.commands.guard import Guard
+from reconcile.commands.interruption import finishing
+from reconcile.commands.options import (
+    add_root,
+    add_selection,
+    add_server,
+    add_source_secrets,
+    filter_of,
+    root_of,
+    seconds,
+)
+from reconcile.commands.patience import Patience
+from reconcile.commands.permissions import add_permissions, permissions_of
+from reconcile.commands.saved import (
+    SavedPlan,
+    check_inputs,
+    check_origin,
+    digest_of,
+    misfit,
+    read_saved,
+    selected_by,
+)
 from reconcile.commands.session import TOOL, Observation, Session, observe, open_session, say
-from reconcile.errors import ExitCode, ProblemsError, UsageError
+from reconcile.errors import ExitCode, LockHeldError, ProblemsError, ServerError, UsageError
+from reconcile.lock import Guarded, Lock, this_process
 from reconcile.model import Deployment
-from reconcile.plan import Action, Outcome, Status
+from reconcile.plan import Action, Notice, Outcome, Status
 from reconcile.problem import Problem
 from reconcile.pull import SET_WORKING_DIRECTORY
 from reconcile.render.escape import safe
 from reconcile.render.json import apply_document
 from reconcile.render.terminal import show
-from reconcile.render.text import Line, outcome_line, outcome_total, plan_lines, problem_lines
+from reconcile.render.text import Line, outcome_line, outcome_total, plan_lines, problem_lines, refusal_lines
 from reconcile.wire import Counts, Writer
 
 
@@ -34,9 +53,17 @@ def configure(parser: ArgumentParser) -> None:
     add_root(parser)
     add_selection(parser)
     add_server(parser)
-    add_adoption(parser)
+    add_permissions(parser)
     add_source_secrets(parser)
+    parser.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a plan that `plan --out` saved: exactly it")
     parser.add_argument("--yes", action="store_true", help="apply without asking")
+    parser.add_argument(
+        "--wait",
+        type=seconds,
+        default=0.0,
+        metavar="TIME",
+        help="how long to wait for another apply to end, such as 90s or 5m; otherwise not at all",
+    )
 
 
 def run(options: Namespace) -> ExitCode:
@@ -44,26 +71,48 @@ def run(options: Namespace) -> ExitCode:
     if not options.yes and not sys.stdin.isatty():
         raise UsageError("There is no terminal to ask on.", "Read the plan first (`plan`), then add --yes.")
     root = root_of(options, TOOL)
+    saved = None if options.plan is None else read_saved(options.plan)
+    if saved is not None:
+        options = selected_by(saved, options)
+    permissions = permissions_of(options)
     with open_session(
-        root, local=options.local, select=lambda files: filter_of(options, files.repository), need_env=True
+        root, local=options.local, select=lambda files: filter_of(options, files.repository), need_env=saved is None
     ) as session:
-        session.adopt = adopts(options)
-        session.read_secrets = True
-        return _run(options, session)
+        session.permissions = permissions
+        session.read_secrets = saved is None or options.read_source_secrets
+        if saved is not None:
+            check_origin(saved, session)
+        return _run(options, session, saved)
 
 
-def _run(options: Namespace, session: Session) -> ExitCode:
+def _run(options: Namespace, session: Session, saved: SavedPlan | None) -> ExitCode:
     found = observe(session)
+    if saved is not None:
+        check_inputs(saved, session)
+        found = _held_against(saved, found)
+    applied = _shown(options, found)
+    return _finish(options, session, applied or _write(options, session, found, saved))
+
+
+def _shown(options: Namespace, found: Observation) -> _Applied | None:
+    """Show the plan; the end of it where it is refused, declined or empty, None where it is to be applied."""
     if not options.json:
         output.lines(plan_lines(found.plan))
-    if found.plan.refusals:
-        return _finish(options, session, _Applied(found=found))
-    if not found.plan.is_empty and not options.yes and not _agreed(options, found):
+    if found.plan.refusals or found.plan.is_empty:
+        return _Applied(found=found)
+    if not options.yes and not _agreed(options, found):
         say("Nothing was written.")
-        return _finish(options, session, _Applied(found=found, declined=True))
-    if found.plan.is_empty:
-        return _finish(options, session, _Applied(found=found))
-    return _finish(options, session, _write(options, session, found))
+        return _Applied(found=found, declined=True)
+    return None
+
+
+def _held_against(saved: SavedPlan, found: Observation) -> Observation:
+    refusal = None if found.plan.refusals else misfit(saved, found.plan)
+    return found if refusal is None else _refused(found, refusal)
+
+
+def _refused(found: Observation, refusal: Notice) -> Observation:
+    return replace(found, plan=replace(found.plan, refusals=(*found.plan.refusals, refusal)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +122,10 @@ class _Applied:
     found: Observation
     outcomes: tuple[Outcome, ...] = ()
     writes: int = 0
+    locks: int = 0
     problems: tuple[Problem, ...] = ()
+    runs: tuple[Notice, ...] = ()
+    """What is wrong with coming runs since."""
     declined: bool = False
     interrupted: bool = False
 
@@ -82,54 +134,112 @@ class _Applied:
         if self.interrupted:
             return ExitCode.INTERRUPTED
         failed = any(outcome.status is not Status.DONE for outcome in self.outcomes)
-        return ExitCode.FAILED if failed or self.problems or self.found.plan.refusals else ExitCode.DONE
+        wrong = self.problems or self.runs or self.found.plan.refusals
+        return ExitCode.FAILED if failed or wrong else ExitCode.DONE
 
 
-def _write(options: Namespace, session: Session, found: Observation) -> _Applied:
+def _write(options: Namespace, session: Session, found: Observation, saved: SavedPlan | None) -> _Applied:
+    """Apply the plan under the lock. Who cannot have it is told whose it is."""
     # Prefect is imported here and not above: an apply that changes nothing never pays for it.
+    from reconcile.gateway.door import Door
+
+    holder = this_process(git_state(session.root).short)
+    with Door(session.target) as door:
+        try:
+            with Lock(door, session.project, holder) as lock:
+                door.contact.between = lock.between
+                lock.acquire(options.wait, say)
+                applied = _locked(options, session, found, saved, lock)
+        except LockHeldError as error:
+            notice = Notice(code="locked", message=f"{error.message} {error.hint}")
+            applied = _Applied(found=_refused(found, notice))
+            if not options.json:
+                output.lines(refusal_lines([notice]))
+    return replace(applied, locks=door.requests)
+
+
+def _locked(options: Namespace, session: Session, found: Observation, saved: SavedPlan | None, lock: Lock) -> _Applied:
+    """Look again, now that nobody else applies: what another one did meanwhile is neither done twice nor undone."""
+    session.reading.contact.patient = True
+    again = observe(session)
+    if digest_of(again.plan) != digest_of(found.plan) or again.plan.refusals:
+        say("By now the plan is another one:")
+        again = again if saved is None else _held_against(saved, again)
+        ended = _shown(options, again)
+        if ended is not None:
+            return ended
+    return _written(options, session, again, saved, lock)
+
+
+def _written(options: Namespace, session: Session, found: Observation, saved: SavedPlan | None, lock: Lock) -> _Applied:
     from reconcile.gateway.writing import Writing
 
     problems: tuple[Problem, ...] = ()
-    with Writing(session.target) as writing, _interruptible() as stop:
-        outcomes = _apply(options, session, found, writing, stop)
-        if found.withheld and all(outcome.status is Status.DONE for outcome in outcomes):
+    contact = session.reading.contact
+    with finishing() as stop, Writing(session.target, contact) as writing:
+        contact.between = Patience(lock=lock, stop=stop, say=say)
+        guarded = Guarded(writer=writing, lock=lock)
+        outcomes, runs = _apply(options, session, found, guarded, stop)
+        # A saved plan is applied and nothing else.
+        all_done = all(outcome.status is Status.DONE for outcome in outcomes)
+        if saved is None and found.withheld and all_done and not stop():
             try:
-                found, more = _second_look(options, session, found, writing, stop)
-                outcomes = (*outcomes, *more)
+                found, more, amiss = _second_look(options, session, found, guarded, stop)
+                outcomes, runs = (*outcomes, *more), (*runs, *amiss)
             except ProblemsError as error:
                 problems = error.problems
+            except ServerError as error:  # what was done before is told all the same
+                text = f"The sources that can be read only now were not read: {error.message} Run apply again."
+                runs = (*runs, Notice(code="second-look", message=text))
         return _Applied(
-            found=found, outcomes=outcomes, writes=writing.requests, problems=problems, interrupted=stop()
-        )  # fmt: skip
+            found=replace(found, plan=replace(found.plan, warnings=(*found.plan.warnings, *runs))),
+            outcomes=outcomes,
+            writes=writing.requests,
+            problems=problems,
+            runs=runs,
+            interrupted=stop(),
+        )
 
 
 def _apply(
     options: Namespace, session: Session, found: Observation, writing: Writer, stop: Callable[[], bool]
-) -> tuple[Outcome, ...]:
+) -> tuple[tuple[Outcome, ...], tuple[Notice, ...]]:
+    """The outcomes, and what is wrong with coming runs afterwards. Nothing runs on a server that is ours alone."""
     outcomes: list[Outcome] = []
+    careless = session.permissions.pruning.even_if_running
+    guard = None if session.embedded else Guard(session.reading, session.files.rules, say=say, even_if_running=careless)
+    if guard is not None:
+        guard.begin(found.plan)
+    ready = partial(guard, stop=stop) if guard is not None else at_once
     commit = git_state(session.root).short
-    for outcome in apply(found.plan, writing, flows=found.observed.flows, commit=commit, stop=stop):
+    for outcome in apply(found.plan, writing, flows=found.observed.flows, commit=commit, stop=stop, ready=ready):
         outcomes.append(outcome)
         if not options.json:
             output.lines([outcome_line(outcome)])
-    return tuple(outcomes)
+    if guard is None or stop():
+        return tuple(outcomes), ()
+    try:
+        return tuple(outcomes), guard.check(outcomes, stop)
+    except ServerError as error:
+        notice = Notice(code="runs-unchecked", message=f"The coming runs could not be checked: {error.message}")
+        return tuple(outcomes), (notice,)
 
 
 def _second_look(
     options: Namespace, session: Session, found: Observation, writing: Writer, stop: Callable[[], bool]
-) -> tuple[Observation, tuple[Outcome, ...]]:
+) -> tuple[Observation, tuple[Outcome, ...], tuple[Notice, ...]]:
     """Fill in the parameter schemas of sources whose token may be used only now.
 
     A token is given to git only for a host that a deployment on the server gives it to. The deployments that were
     just applied are the first that do, so without this look the next apply would have something to write. A token
     that the server gives to another host already is not sent to a new one on the strength of this apply alone.
     """
-    session.barred = found.barred
+    session.barred, session.evidence = found.barred, None
     again = observe(session)
     schemas = tuple(change for change in again.plan.changes if {field.field for field in change.fields} == _SCHEMA)
     changes = (*found.plan.changes, *schemas)
-    outcomes = _apply(options, session, replace(again, plan=replace(again.plan, changes=schemas)), writing, stop)
-    return replace(again, plan=replace(found.plan, changes=changes)), outcomes
+    outcomes, runs = _apply(options, session, replace(again, plan=replace(again.plan, changes=schemas)), writing, stop)
+    return replace(again, plan=replace(found.plan, changes=changes)), outcomes, runs
 
 
 _SCHEMA = {"parameter_schema"}
@@ -138,9 +248,10 @@ _SCHEMA = {"parameter_schema"}
 def _finish(options: Namespace, session: Session, applied: _Applied) -> ExitCode:
     found, outcomes = applied.found, applied.outcomes
     if options.json:
-        output.document(apply_document(found.plan, outcomes, Counts(read=found.reads, write=applied.writes)))
+        counts = Counts(read=session.reading.requests, write=applied.writes, lock=applied.locks)
+        output.document(apply_document(found.plan, outcomes, counts))
     elif outcomes:
-        output.lines([outcome_total(outcomes)])
+        output.lines([outcome_total(outcomes), *(Line(safe(notice.message), "warning") for notice in applied.runs)])
     if applied.problems:
         say("A source that can be read only now shows problems, which the next plan refuses:")
         show(problem_lines(applied.problems), sys.stderr)
@@ -186,20 +297,3 @@ def _prefect() -> str:
     """The prefect command beside this Python, as short as it can be typed from here."""
     path = Path(sys.executable).parent / ("prefect.exe" if sys.platform == "win32" else "prefect")
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C while writing finishes the request in hand; what is left is skipped. A second one is a plain Ctrl-C."""
-    asked: list[int] = []
-
-    def remember(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say("Interrupted: finishing the request in hand …")
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, before)

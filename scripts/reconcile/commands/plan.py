@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from reconcile.commands import output
-from reconcile.commands.adoption import add_adoption, adopts
 from reconcile.commands.options import add_root, add_selection, add_server, add_source_secrets, filter_of, root_of
-from reconcile.commands.session import TOOL, observe, open_session
+from reconcile.commands.permissions import add_permissions, permissions_of
+from reconcile.commands.saved import check_place, save
+from reconcile.commands.session import TOOL, observe, open_session, say
 from reconcile.errors import ExitCode
+from reconcile.plan import Plan
 from reconcile.render.json import plan_document
 from reconcile.render.text import plan_lines
 
@@ -18,24 +21,38 @@ def configure(parser: ArgumentParser) -> None:
     add_root(parser)
     add_selection(parser)
     add_server(parser)
-    add_adoption(parser)
+    add_permissions(parser)
     add_source_secrets(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="save the plan, for `apply FILE`")
     parser.add_argument("--exit-code", action="store_true", help="exit 2 when changes are pending")
 
 
 def run(options: Namespace) -> ExitCode:
     """Plan and show the plan. A refusal exits 1."""
     root = root_of(options, TOOL)
+    permissions = permissions_of(options)
+    if options.out is not None:
+        check_place(options.out)
     with open_session(
         root, local=options.local, select=lambda files: filter_of(options, files.repository), need_env=False
     ) as session:
-        session.adopt = adopts(options)
+        session.permissions = permissions
         session.read_secrets = options.read_source_secrets
         plan = observe(session).plan
+        if options.out is not None and not plan.refusals:
+            save(options.out, plan, session, options)
     if options.json:
         output.document(plan_document(plan))
     else:
         output.lines(plan_lines(plan))
+    if options.out is not None:
+        say(_saved_or_not(options, plan))
     if plan.refusals:
         return ExitCode.FAILED
     return ExitCode.PENDING if options.exit_code and not plan.is_empty else ExitCode.DONE
+
+
+def _saved_or_not(options: Namespace, plan: Plan) -> str:
+    if plan.refusals:
+        return f"A plan that is refused is not saved, so {options.out} is left as it was."
+    return f"Saved as {options.out}. To apply exactly this plan: python3 scripts/sync.py apply {options.out}"

@@ -34,14 +34,20 @@ class Asked:
             return False
         return self.method != "POST" or not READING.search(urlsplit(self.path).path)
 
+    @property
+    def is_lock(self) -> bool:
+        """Whether it is about the lock, which is counted apart."""
+        return "/variables/" in self.path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What is answered; `status` 0 breaks the connection off without a word."""
+    """What is answered; `status` 0 breaks the connection off without a word. Of the body only so many bytes are `sent`."""
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    sent: int | None = None
 
 
 class Loopback:
@@ -70,8 +76,8 @@ class Loopback:
 
     @property
     def writes(self) -> list[Asked]:
-        """The requests that can change state."""
-        return [asked for asked in self.asked if asked.is_write]
+        """The requests that can change state, but for those of the lock."""
+        return [asked for asked in self.asked if asked.is_write and not asked.is_lock]
 
     def answer(self, asked: Asked) -> Answer:
         """Note the request and answer it."""
@@ -150,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status != http.HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(answer.body[: answer.sent])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 # its name there
         """Nothing on the terminal."""

@@ -162,7 +162,7 @@ def after_writes(number: int, answer: Answer, *, die: bool = False) -> Failing:
     stopping = threading.Lock()
 
     def before(relay: Relay, asked: Asked) -> Answer | None:
-        if len(relay.writes) <= number:
+        if len(relay.writes) <= number or asked.is_lock:
             return None
         if die and stopping.acquire(blocking=False):
             relay.stop()

@@ -1,7 +1,7 @@
 """Prefect's embedded server, for the length of a command: SQLite under PREFECT_HOME, on a free port, quiet.
 
 An own `prefect server start` takes half the time of the server that Prefect starts behind `get_client()`, and its
-lines stay out of the terminal.
+lines stay out of the terminal. It ends with us, also where we are killed: see `companion`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
@@ -26,7 +27,8 @@ START_TIMEOUT: Final = 120.0
 
 STOP_TIMEOUT: Final = 15.0
 
-_START: Final = (sys.executable, "-m", "prefect", "server", "start", "--no-ui")
+_COMPANION: Final = Path(__file__).with_name("companion.py")
+_START: Final = (sys.executable, "-P", str(_COMPANION), "prefect", "server", "start", "--no-ui")
 
 
 class Embedded:
@@ -38,7 +40,7 @@ class Embedded:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 # closed with the server
         self._process = subprocess.Popen(
             [*_START, "--host", "127.0.0.1", "--port", str(self.port)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=_environment(os.environ, self.url),
@@ -75,13 +77,16 @@ class Embedded:
 
     def stop(self) -> None:
         """End the server, and wait until its database is closed."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # which ends it; on Windows `terminate` would not let it close its database
         if self._process.poll() is None:
-            self._process.terminate()
             try:
                 self._process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
+            except BaseException as error:  # Ctrl-C once more, too: it must not outlive us
                 self._process.kill()
                 self._process.wait()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
         self._log.close()
 
     def _last_words(self) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import ssl
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +19,8 @@ from urllib.parse import quote
 import httpx
 
 from reconcile.errors import ServerAnswerError, ServerError, ServerUnreachableError
+from reconcile.gateway.contact import RETRIED, Contact
+from reconcile.gateway.shapes import loads, misfit
 from reconcile.gateway.target import Target
 from reconcile.secrets import mask_text
 from reconcile.wire import Snapshot
@@ -27,18 +28,9 @@ from reconcile.wire import Snapshot
 PAGE: Final = 200
 """Rows a page; the server's own most (PREFECT_API_DEFAULT_LIMIT)."""
 
-TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "/work_pools/filter": ("name", "type"),
-    "/work_queues/filter": ("name", "work_pool_id"),
-    "/flows/filter": ("name",),
-    "/deployments/filter": ("name", "flow_id"),
-}
-"""What a row must hold, besides its id, to be one of Prefect's."""
-
 REREADS: Final = 3
 """How often a list that came with a row twice is read again."""
 
-RETRIED: Final = frozenset({429, 502, 503, 504})
 PAUSES: Final = (0.2, 0.6, 1.5)
 """Seconds before each further try. Reading changes nothing, so repeating it is always safe."""
 
@@ -49,16 +41,11 @@ class Reading:
     def __init__(self, target: Target) -> None:
         assert target.url is not None
         self.target = target
+        self.contact = Contact()
         self.requests = 0
-        self._client = httpx.Client(
-            base_url=target.url,
-            headers=_headers(target),
-            verify=_verification(target),
-            timeout=target.timeout,
-            follow_redirects=True,
-        )
+        self._client = _client(target, target.url)
         self._csrf: dict[str, str] = {}
-        self._clock = datetime.now(UTC)
+        self._clock: datetime | None = None
         self._begun: Future[Snapshot] | None = None
 
     def __enter__(self) -> Self:
@@ -104,11 +91,6 @@ class Reading:
         rows: list[Mapping[str, Any]] = []
         while True:
             page = self.post(path, {**(query or {}), "limit": PAGE, "offset": len(rows)})
-            if not isinstance(page, list) or not all(_is_row(row, path) for row in page):
-                raise ServerError(
-                    f"The server's answer to {path} is not a list of such things; is {self._shown} a Prefect API?",
-                    "The address of a Prefect API ends in /api.",
-                )
             rows += page
             if len(page) < PAGE:
                 return rows
@@ -141,24 +123,29 @@ class Reading:
 
     def clock(self) -> datetime:
         """The server's time at its last answer, to the second; ours where it does not say."""
-        return self._clock
+        return self._clock or datetime.now(UTC)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        response: httpx.Response | None = None
-        failure: Exception | None = None
-        for pause in (*PAUSES, None):
+        pauses = self.contact.pauses(PAUSES)
+        while True:
             response, failure = self._send(method, path, body)
             if response is not None and response.status_code == 403 and "CSRF" in response.text and not self._csrf:
                 self._csrf = self._csrf_headers()
                 response, failure = self._send(method, path, body)
-            if failure is None and response is not None and response.status_code not in RETRIED:
+            if response is not None and response.status_code not in RETRIED:
+                self.contact.answered = True
                 return self._answer(response, path)
-            if pause is None or isinstance(failure, httpx.ConnectError):
+            is_absent = isinstance(failure, httpx.ConnectError) and not self.contact.hopeful
+            if is_absent or not self._goes_on(pauses):
                 break
-            time.sleep(pause)
         if response is not None:
             return self._answer(response, path)
         raise unreachable(self.target, failure)
+
+    def _goes_on(self, pauses: Iterator[float]) -> bool:
+        """Wait for the next try; or not, where there is to be none."""
+        pause = next(pauses, None)
+        return pause is not None and self.contact.between(pause)
 
     def _send(
         self, method: str, path: str, body: Mapping[str, Any] | None
@@ -166,20 +153,27 @@ class Reading:
         self.requests += 1
         try:
             response = self._client.request(method, path, json=body, headers=self._csrf)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             return None, error
         with suppress(TypeError, ValueError):
-            self._clock = parsedate_to_datetime(response.headers.get("date"))
+            self._clock = parsedate_to_datetime(response.headers.get("date")).astimezone(UTC)
         return response, None
 
     def _answer(self, response: httpx.Response, path: str) -> Any:
         if response.is_success:
             try:
-                return response.json()
+                answer = loads(response.text)
             except ValueError:
                 raise ServerError(
                     f"The server's answer to {path} is not JSON; is {self._shown} a Prefect API?", _ENDING
                 ) from None
+            if (fault := misfit(path, answer)) is not None:
+                raise ServerError(
+                    f"The server's answer to {path} is not what Prefect's is like; is {self._shown} a Prefect API? "
+                    f"{mask_text(fault)}.",
+                    _ENDING,
+                )
+            return answer
         raise refused(self.target, f"{response.request.method} {path}", response.status_code, response.text)
 
     @property
@@ -207,11 +201,6 @@ def _fulfil(begun: Future[Snapshot], read: Callable[[], Snapshot]) -> None:
 
 
 _ENDING: Final = "The address of a Prefect API ends in /api."
-
-
-def _is_row(row: object, path: str) -> bool:
-    wanted = ("id", *TEXTS.get(path, ()))
-    return isinstance(row, dict) and all(isinstance(row.get(key), str) for key in wanted)
 
 
 def unreachable(target: Target, cause: Exception | None) -> ServerUnreachableError:
@@ -247,7 +236,7 @@ def refused(target: Target, what: str, status: int, text: str) -> ServerAnswerEr
 def _detail(text: str) -> str:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "" if text.lstrip().startswith("<") else text[:300].strip()
     found = (
         data.get("detail") or data.get("exception_detail") or data.get("exception_message") or data
@@ -264,12 +253,31 @@ def _short(cause: Exception | None) -> str:
     return text.rstrip(".") or type(cause).__name__
 
 
+def _client(target: Target, url: str) -> httpx.Client:
+    """Raises ServerError where what the settings say of the server cannot be meant: a proxy, a certificate, a key."""
+    try:
+        return httpx.Client(
+            base_url=url,
+            headers=_headers(target),
+            verify=_verification(target),
+            timeout=target.timeout,
+            follow_redirects=True,
+        )
+    except (httpx.InvalidURL, OSError, ValueError) as error:  # an SSLError is an OSError, a UnicodeError a ValueError
+        why = "a text that is not ASCII stands in it" if isinstance(error, UnicodeError) else _short(error)
+        raise ServerError(
+            f"The server at {mask_text(url)} cannot be asked, as the settings stand: {mask_text(why)}.",
+            "Look at PREFECT_API_URL, PREFECT_API_KEY, PREFECT_API_AUTH_STRING, PREFECT_API_SSL_CERT_FILE and the "
+            "proxies (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY).",
+        ) from None
+
+
 def _headers(target: Target) -> dict[str, str]:
     headers: dict[str, str] = {}
     if target.headers:
         try:
             headers.update({str(name): str(value) for name, value in json.loads(target.headers).items()})
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             raise ServerError("PREFECT_CLIENT_CUSTOM_HEADERS is not a mapping of JSON.", "Correct it.") from None
     if target.auth:
         headers["Authorization"] = f"Basic {base64.b64encode(target.auth.encode('utf-8')).decode('ascii')}"

@@ -83,10 +83,6 @@ def resolve(environ: Mapping[str, str], home: Path) -> Target:
 
 def target_of(values: Mapping[str, str], origin: str) -> Target:
     """The target that the settings describe."""
-    try:
-        timeout = float(values.get("PREFECT_API_REQUEST_TIMEOUT") or DEFAULT_TIMEOUT)
-    except ValueError:
-        timeout = DEFAULT_TIMEOUT
     return Target(
         url=_checked(values.get("PREFECT_API_URL") or None, origin),
         origin=origin,
@@ -95,9 +91,21 @@ def target_of(values: Mapping[str, str], origin: str) -> Target:
         verify=values.get("PREFECT_API_TLS_INSECURE_SKIP_VERIFY", "").lower()
         not in {"1", "true", "yes", "on", "t", "y"},
         certificates=values.get("PREFECT_API_SSL_CERT_FILE") or None,
-        timeout=timeout,
+        timeout=_seconds(values.get("PREFECT_API_REQUEST_TIMEOUT")),
         headers=values.get("PREFECT_CLIENT_CUSTOM_HEADERS") or None,
     )
+
+
+def _seconds(said: str | None) -> float:
+    try:
+        seconds = float(said or DEFAULT_TIMEOUT)
+    except ValueError:
+        return DEFAULT_TIMEOUT
+    return seconds if 0 < seconds < _LONGEST else DEFAULT_TIMEOUT
+
+
+_LONGEST = 1_000_000.0
+"""Seconds; what is beyond no socket can wait."""
 
 
 def _checked(url: str | None, origin: str) -> str | None:
@@ -122,25 +130,51 @@ def _is_address(url: str) -> bool:
 def active_profile(environ: Mapping[str, str], home: Path) -> tuple[str, Mapping[str, object]]:
     """The name of Prefect's active profile and its settings; an empty one where there is no profiles.toml."""
     path = profiles_path(environ, home)
-    if not path.is_file():
-        return environ.get("PREFECT_PROFILE") or "ephemeral", {}
+    data = _profiles(path)
+    said = data.get("profiles")
+    profiles = {name: one for name, one in said.items() if isinstance(one, dict)} if isinstance(said, dict) else {}
+    name = str(environ.get("PREFECT_PROFILE") or data.get("active") or "ephemeral")
+    if name not in profiles and name not in _WITHOUT_ADDRESS:
+        raise _no_profile(name, profiles, path, is_said=bool(environ.get("PREFECT_PROFILE")))
+    return name, profiles.get(name, {})
+
+
+_WITHOUT_ADDRESS = frozenset({"ephemeral", "test"})
+"""Prefect's own profiles that name no server: nothing is lost where profiles.toml does not hold them."""
+
+
+def _profiles(path: Path) -> Mapping[str, object]:
+    """What profiles.toml says; nothing where there is none."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError, RecursionError) as error:
         raise ReconcileError(f"Prefect's profiles cannot be read: {path}: {error}.", "Correct that file.") from None
-    name = environ.get("PREFECT_PROFILE") or data.get("active")
-    profiles = data.get("profiles")
-    profile = profiles.get(name) if isinstance(profiles, dict) else None
-    return str(name or ""), profile if isinstance(profile, dict) else {}
+
+
+def _no_profile(name: str, profiles: Mapping[str, object], path: Path, *, is_said: bool) -> ReconcileError:
+    who = "PREFECT_PROFILE" if is_said else "active"
+    known = ", ".join(sorted(profiles))
+    there = f"There are: {known}." if known else "There are none."
+    return ReconcileError(
+        f"Prefect has no profile called {name!r}, which {who} names; they stand in {path}. {there}",
+        "Correct it: Prefect itself would silently use its embedded server.",
+    )
 
 
 def profiles_path(environ: Mapping[str, str], home: Path) -> Path:
     """Where Prefect keeps its profiles."""
     said = environ.get("PREFECT_PROFILES_PATH")
-    return Path(said).expanduser() if said else prefect_home(environ, home) / "profiles.toml"
+    return _expanded(said, "PREFECT_PROFILES_PATH") if said else prefect_home(environ, home) / "profiles.toml"
 
 
 def prefect_home(environ: Mapping[str, str], home: Path) -> Path:
     """PREFECT_HOME, or where Prefect keeps its things without it."""
     said = environ.get("PREFECT_HOME")
-    return Path(said).expanduser() if said else home / ".prefect"
+    return _expanded(said, "PREFECT_HOME") if said else home / ".prefect"
+
+
+def _expanded(said: str, name: str) -> Path:
+    try:
+        return Path(said).expanduser()
+    except RuntimeError:  # ~somebody who is not there
+        raise ReconcileError(f"{name} names a home that is not there: {said}.", f"Correct {name}.") from None

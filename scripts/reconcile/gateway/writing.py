@@ -8,27 +8,34 @@ than they need.
 
 from __future__ import annotations
 
-import os
 import random
-import time
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
-
-# The SDK would repeat anything, for up to a minute, and say nothing. We repeat what is safe, and say what happened.
-os.environ["PREFECT_CLIENT_MAX_RETRIES"] = "0"
-
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from reconcile.errors import ServerAnswerError, ServerError, ServerUnreachableError
-from reconcile.gateway.reading import RETRIED, refused, unreachable
+from reconcile.gateway.contact import RETRIED, Contact
+from reconcile.gateway.reading import refused, unreachable
 from reconcile.gateway.target import SETTINGS, Target, target_of
 from reconcile.wire import Request
 
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further try, give or take a half, so that several clients do not come back at once."""
+
+LONGEST: Final = 30.0
+"""Seconds that we wait at most when the server asks for more patience."""
+
+_REFUSED_WHEN_THERE: Final = re.compile(r"/work_pools/(?:[^/]+/queues)?")
+"""What answers 409 where a thing of that name stands. A deployment or a flow is upserted instead, so that a 409 means
+something else; and of a variable it must be seen whose it is."""
 
 FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
@@ -38,26 +45,38 @@ CONFLICT: Final = 409
 class Writing:
     """Writes to one server, and counts the requests it takes."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, contact: Contact | None = None) -> None:
         assert target.url is not None
         self.target = target
+        self.contact = contact or Contact()
         self.requests = 0
-        self._answered = False
+        self._is_absent = False
+        self._asked_to_wait = 0.0
+        self._stack = ExitStack()
+        self._context = copy_context()
         self._client = SyncPrefectClient(
             target.url,
             auth_string=target.auth,
             api_key=target.key,
-            httpx_settings={"timeout": target.timeout, "event_hooks": {"response": [_without_waiting]}},
+            httpx_settings={
+                "timeout": target.timeout,
+                "event_hooks": {"request": [self._count], "response": [self._note_the_wait]},
+            },
         )
 
     def __enter__(self) -> Self:
-        self._client.__enter__()
+        # The SDK would repeat anything, for up to a minute, and say nothing. We repeat what is safe and say what
+        # happened.
+        self._stack.enter_context(temporary_settings(updates={PREFECT_CLIENT_MAX_RETRIES: 0}))
+        self._stack.enter_context(self._client)
+        # Those settings are of this thread alone, and the lock is renewed by another one.
+        self._context = copy_context()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.__exit__(kind, error, trace)
+        self._stack.__exit__(kind, error, trace)
 
     def write(self, request: Request) -> Mapping[str, Any]:
         """Send one request, again where that is safe; the answer's JSON, or an empty mapping. Raises ServerError.
@@ -66,8 +85,9 @@ class Writing:
         change say the value to reach; those that delete find nothing left. What a lost answer leaves in doubt is
         settled by the answer to the next try.
         """
-        in_doubt = False
-        for pause in (*PAUSES, None):
+        in_doubt, pauses = False, self.contact.pauses(PAUSES)
+        while True:
+            self._asked_to_wait = 0.0
             try:
                 return self._send(request)
             except ServerAnswerError as error:
@@ -75,28 +95,36 @@ class Writing:
                     return {}
                 # With a token that has run out nothing was done, and the SDK has fetched a new one by now.
                 outdated = error.status == FORBIDDEN and "CSRF" in error.message
-                if not (outdated or error.status in RETRIED) or pause is None:
+                if not (outdated or error.status in RETRIED) or not self._goes_on(pauses):
                     raise
             except ServerUnreachableError:
-                if pause is None or not self._answered:
+                if self._is_absent or not self._goes_on(pauses):
                     raise
             in_doubt = True
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 # jitter, no secret
-        raise AssertionError
+
+    def _goes_on(self, pauses: Iterator[float]) -> bool:
+        """Wait for the next try; or not, where there is to be none."""
+        pause = next(pauses, None)
+        if pause is None:
+            return False
+        jittered = pause * random.uniform(0.5, 1.5)  # noqa: S311 # jitter, no secret
+        return self.contact.between(max(jittered, min(self._asked_to_wait, LONGEST)))
 
     def _send(self, request: Request) -> Mapping[str, Any]:
-        self.requests += 1
         what = f"{request.method} {request.path}"
         try:
             body = dict(request.body) if request.method != "DELETE" else None
             # The type of `path` lists the routes that the SDK knows; a route with its values filled in is none of them.
-            response = self._client.request(request.method, request.path, json=body)  # type: ignore[arg-type]
+            send = partial(self._client.request, request.method, request.path, json=body)  # type: ignore[arg-type]
+            response = self._context.copy().run(send)
         except httpx.HTTPStatusError as error:
-            self._answered = True
+            self._is_absent = False
+            self.contact.answered |= error.response.status_code not in RETRIED
             raise refused(self.target, what, error.response.status_code, error.response.text) from None
         except httpx.HTTPError as error:
+            self._is_absent = isinstance(error, httpx.ConnectError) and not self.contact.hopeful
             raise unreachable(self.target, error) from None
-        self._answered = True
+        self.contact.answered = True
         try:
             answer = response.json() if response.content else {}
         except ValueError:
@@ -106,20 +134,28 @@ class Writing:
             raise ServerError(f"The server's answer to {what} is not what a Prefect API answers.")
         return answer
 
+    def _count(self, request: httpx.Request) -> None:
+        """Of what is sent, what changes something. The SDK fetches a token first, and may fail at that already."""
+        self.requests += request.method != "GET"
 
-def _without_waiting(response: httpx.Response) -> None:
-    """Have a refusal at once: where the server says nothing of it, the SDK waits 2 s even after its last try.
+    def _note_the_wait(self, response: httpx.Response) -> None:
+        """Have a refusal at once, and do the waiting ourselves, up to a limit.
 
-    SQLite is busy for a moment each time the scheduler writes, about once in twenty creates, and `PAUSES` are shorter.
-    """
-    response.headers.setdefault("Retry-After", "0")
+        The SDK waits as long as the server says, an hour too, and 2 s where it says nothing, even after its last try;
+        for a server that says that it is being maintained it tries for ever. SQLite is busy for a moment each time the
+        scheduler writes, about once in twenty creates, and `PAUSES` are shorter.
+        """
+        with suppress(ValueError):  # a date, which servers of this kind do not send: then our own pauses
+            self._asked_to_wait = float(response.headers.get("Retry-After", "0"))
+        response.headers["Retry-After"] = "0"
+        response.headers.pop("Prefect-Maintenance", None)
 
 
 def _was_done(request: Request, status: int) -> bool:
     """Whether the answer to a repeated request says that an earlier try, whose answer was lost, was carried out."""
     if request.method == "DELETE":
         return status == NOT_FOUND
-    return request.method == "POST" and status == CONFLICT and not request.path.startswith("/variables/")
+    return request.method == "POST" and status == CONFLICT and bool(_REFUSED_WHEN_THERE.fullmatch(request.path))
 
 
 def ask_prefect(origin: str) -> Target:

@@ -3,17 +3,51 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from end_to_end.watch import FIGURES
 
 ROOT = Path(__file__).parent
 SLOW = {"contract", "end_to_end", "test_environment.py", "test_sources.py"}
 
 
 def pytest_configure() -> None:
-    """Where the tests were started in the background, Ctrl-C is ignored, and so it would be in every process of theirs."""
+    """Where the tests were started in the background, Ctrl-C is ignored, and so it would be in every process of theirs.
+
+    Likewise the end of the terminal, where they were started by nohup.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of pytest-xdist has ended: what its part of the end-to-end suite was searched for."""
+    _keep(node.config, getattr(node, "workeroutput", {}).get("secrets"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was searched to the process that tells it."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["secrets"] = session.config.stash.get(FIGURES, None)
+
+
+def _keep(config: pytest.Config, figures: dict[str, int] | None) -> None:
+    known = config.stash.get(FIGURES, {})
+    if figures:
+        config.stash[FIGURES] = {name: known.get(name, 0) + number for name, number in figures.items()}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How much was searched for tokens."""
+    if figures := config.stash.get(FIGURES, None):
+        told = ", ".join(f"{number:,} {name}" for name, number in figures.items())
+        terminalreporter.write_line(f"FIGURES secrets: {told}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

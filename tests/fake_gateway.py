@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
+from fake_runs import FakeRuns
 from jsonschema import Draft202012Validator
 
 from reconcile.errors import ServerAnswerError
@@ -30,21 +32,30 @@ PATCHABLE = frozenset({
 CREATABLE = PATCHABLE | {"name", "flow_id", "labels"}
 POOL_FIELDS = frozenset({"description", "concurrency_limit", "is_paused", "base_job_template"})
 QUEUE_FIELDS = frozenset({"description", "concurrency_limit", "is_paused", "priority"})
+VARIABLE_FIELDS = frozenset({"name", "value", "tags"})
 REFUSED_NULLS = {"paused": 422, "tags": 422, "schedules": 422, "parameters": 409, "enforce_parameter_schema": 409}
 
 
 class FakeGateway:
-    """Reads and writes like the gateway to a real server. `requests` are those that were written, in order."""
+    """Reads and writes like the gateway to a real server. `requests` are those that were written, in order.
+
+    `time` is the server's clock, by which variables are dated; it stands still unless a test moves it on. Several
+    threads may write: as in the real one's database, one of them comes first.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.time = datetime(2026, 11, 22, 12, tzinfo=UTC)
+        self._turn = threading.RLock()
         self._numbers = count(1)
         self._flows: dict[str, Row] = {}
         self._pools: dict[str, Row] = {}
         self._queues: dict[str, Row] = {}
         self._deployments: dict[str, Row] = {}
         self._limits: dict[str, Row] = {}
-        self._runs: dict[str, frozenset[str]] = {}
+        self.scheduler = FakeRuns(self._id)
+        self._runs_by_hand: dict[str, Row] = {}
+        self._variables_by_id: dict[str, Row] = {}
 
     def read(self) -> Snapshot:
         """Everything, as the real server would put it into JSON."""
@@ -57,6 +68,10 @@ class FakeGateway:
 
     def write(self, request: Request) -> Mapping[str, Any]:
         """Do what the request says, or raise ServerAnswerError. One that is refused changes nothing."""
+        with self._turn:
+            return self._written(request)
+
+    def _written(self, request: Request) -> Mapping[str, Any]:
         self.requests.append(request)
         for method, pattern, handler in self._routes():
             match = re.fullmatch(pattern, request.path)
@@ -68,9 +83,41 @@ class FakeGateway:
                 return json.loads(json.dumps(row)) if method == "POST" else {}
         raise _refusal(404, f"{request.method} {request.path} is no route")
 
+    def get(self, path: str) -> Any:
+        """A variable by its name, or a deployment by its flow's and its own."""
+        if named := re.fullmatch(r"/deployments/name/([^/]+)/([^/]+)", path):
+            flow, name = map(unquote, named.groups())
+            ids = [row["id"] for row in self._flows.values() if row["name"] == flow]
+            found = {row["name"]: row for row in self._deployments.values() if row["flow_id"] in ids}
+            return self._as_read(_found(found, name))
+        match = re.fullmatch(r"/variables/name/([^/]+)", path)
+        assert match is not None, path
+        with self._turn:
+            return json.loads(json.dumps(_found({row["name"]: row for row in self._rows_of_variables()}, match[1])))
+
+    def clock(self) -> datetime:
+        """The server's time."""
+        return self.time
+
+    def variables(self) -> dict[str, Any]:
+        """The variables: name to value."""
+        return {row["name"]: row["value"] for row in self._rows_of_variables()}
+
     def runs(self, deployment_id: str) -> frozenset[str]:
         """The ids of the coming runs."""
-        return self._runs.get(deployment_id, frozenset())
+        return frozenset(run.id for run in self.scheduler.coming(deployment_id))
+
+    def rows(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], ...]:
+        """Runs, by their deployments."""
+        assert path == "/flow_runs/filter", path
+        self.scheduler.begin(self.time)
+        by_hand = (row for row in self._runs_by_hand.values() if _answers(row, query or {}))
+        return (*self.scheduler.rows(query or {}), *_json(by_hand))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What a reading POST answers: how many runs there are, or the latest of them."""
+        found = sorted(self.rows("/flow_runs/filter", body), key=lambda row: row["start_time"] or "", reverse=True)
+        return len(found) if path == "/flow_runs/count" else found[: body["limit"]]
 
     def limits(self) -> dict[str, int]:
         """The global concurrency limits: name to number of slots."""
@@ -80,6 +127,7 @@ class FakeGateway:
         deployment, pool = r"/deployments/([^/]+)", r"/work_pools/([^/]+)"
         return (
             ("POST", "/flows/", self._create_flow),
+            ("POST", "/flow_runs/", self._create_run),
             ("POST", "/deployments/", self._create_deployment),
             ("PATCH", deployment, self._update_deployment),
             ("DELETE", deployment, self._delete_deployment),
@@ -91,9 +139,19 @@ class FakeGateway:
             ("PATCH", rf"{pool}/queues/([^/]+)", self._update_queue),
             ("POST", "/v2/concurrency_limits/", self._create_limit),
             ("DELETE", r"/v2/concurrency_limits/([^/]+)", self._delete_limit),
+            ("POST", "/variables/", self._create_variable),
+            ("PATCH", r"/variables/([^/]+)", self._update_variable),
+            ("DELETE", r"/variables/([^/]+)", self._delete_variable),
         )
 
     # Flows and deployments
+
+    def _create_run(self, body: Row) -> Row:
+        """A run in a state that somebody gives it; one that has not begun has no start."""
+        _found(self._deployments, body["deployment_id"])
+        state = body["state"]["type"]
+        start = None if state in {"SCHEDULED", "PENDING"} else self.time.isoformat()
+        return self._added(self._runs_by_hand, {**body, "state_type": state, "start_time": start})
 
     def _create_flow(self, body: Row) -> Row:
         found = next((row for row in self._flows.values() if row["name"] == body["name"]), None)
@@ -150,7 +208,7 @@ class FakeGateway:
         row = _found(self._deployments, deployment_id)
         self._drop_limit(row)
         del self._deployments[deployment_id]
-        self._runs.pop(deployment_id, None)
+        self.scheduler.drop(deployment_id, None)
         return {}
 
     def _as_read(self, row: Row) -> Row:
@@ -204,10 +262,8 @@ class FakeGateway:
         self._schedule_runs(row)
 
     def _schedule_runs(self, row: Row) -> None:
-        active = [schedule for schedule in row["schedules"] if schedule["active"]]
-        self._runs[row["id"]] = (
-            frozenset() if row["paused"] else frozenset(self._id() for _ in active for _ in range(3))
-        )
+        active = [] if row["paused"] else [schedule for schedule in row["schedules"] if schedule["active"]]
+        self.scheduler.make(row["id"], active, self.time)
 
     # Schedules
 
@@ -260,7 +316,7 @@ class FakeGateway:
         standing[schedule_id] = changed
         _check_slugs([schedule["slug"] for schedule in standing.values()])
         row["schedules"] = list(standing.values())
-        self._runs[deployment_id] = frozenset()  # and `updated` stays, so that they come back late
+        self.scheduler.drop(deployment_id, self.time)  # and `updated` stays, so that they come back late
         return {}
 
     def _delete_schedule(self, deployment_id: str, schedule_id: str) -> Row:
@@ -268,7 +324,7 @@ class FakeGateway:
         standing = {schedule["id"]: schedule for schedule in row["schedules"]}
         _found(standing, schedule_id)
         row["schedules"] = [schedule for schedule in row["schedules"] if schedule["id"] != schedule_id]
-        self._runs[deployment_id] = frozenset()
+        self.scheduler.drop(deployment_id, None)  # late ones of the others, too
         return {}
 
     # Work pools and limits
@@ -328,6 +384,28 @@ class FakeGateway:
     def _delete_limit(self, name: str) -> Row:
         found = _found({row["name"]: row["id"] for row in self._limits.values()}, name)
         self._drop_limit({"limit_id": found})
+        return {}
+
+    # Variables
+
+    def _rows_of_variables(self) -> list[Row]:
+        return list(self._variables_by_id.values())
+
+    def _create_variable(self, body: Row) -> Row:
+        _only(body, VARIABLE_FIELDS)
+        if body["name"] in self.variables():
+            raise _refusal(409, f"A variable with the name {body['name']!r} already exists.")
+        dated = {"created": self.time.isoformat(), "updated": self.time.isoformat()}
+        return self._added(self._variables_by_id, {"tags": [], **body, **dated})
+
+    def _update_variable(self, variable_id: str, body: Row) -> Row:
+        _only(body, VARIABLE_FIELDS)
+        _found(self._variables_by_id, variable_id).update({**body, "updated": self.time.isoformat()})
+        return {}
+
+    def _delete_variable(self, variable_id: str) -> Row:
+        _found(self._variables_by_id, variable_id)
+        del self._variables_by_id[variable_id]
         return {}
 
     # What they share
@@ -401,6 +479,18 @@ def _hydrated(value: Any) -> Any:
 
 def _fits(value: Any, schema: Any) -> bool:
     return Draft202012Validator({**(schema or {}), "required": []}).is_valid(value or {})
+
+
+def _answers(run: Row, query: Mapping[str, Any]) -> bool:
+    """Whether a run that was made by hand is among those asked for. It has no time at which it was due."""
+    asked = query["flow_runs"]
+    states = asked.get("state", {}).get("type", {}).get("any_")
+    return (
+        run["deployment_id"] in query["deployments"]["id"]["any_"]
+        and (states is None or run["state_type"] in states)
+        and ("start_time" not in asked or run["start_time"] is not None)
+        and "expected_start_time" not in asked
+    )
 
 
 def _check_slugs(slugs: list[str | None]) -> None:

@@ -449,10 +449,10 @@ OWNERS = (
 
 POOLS = (
     pool_change("pool described", {}, {"description": "Producción"}),
-    pool_change("pool's description left alone", {}, {}, 0, operator=patch_pool(description="Suya")),
+    pool_change("pool's description left alone", {}, {}, 0, operator=patch_pool(description="Suya"), holds=("description",)),
     pool_change("pool's limit", {}, {"concurrency_limit": 4}, fields=("concurrency_limit",)),
     pool_change("pool's limit of none at all", {}, {"concurrency_limit": 0}),
-    pool_change("pool's limit left alone", {}, {}, 0, operator=patch_pool(concurrency_limit=9)),
+    pool_change("pool's limit left alone", {}, {}, 0, operator=patch_pool(concurrency_limit=9), holds=("concurrency_limit",)),
     pool_change("pool paused by the files", {}, {"is_paused": True}),
     pool_change("pool paused in the UI", {}, {}, 0, operator=patch_pool(is_paused=True), holds=("is_paused",)),
     pool_change("pool's default laid over", {}, {"job_defaults": {"working_dir": "C:/src"}}, fields=("job_defaults.working_dir",)),

@@ -29,36 +29,58 @@ def prefect_server(home: Path, settings: Mapping[str, str] | None = None) -> Ite
 
     `settings` are further settings of Prefect's. What it says goes to `server.log` in `home`.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    command = [
-        sys.executable,
-        "-m",
-        "prefect",
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--no-ui",
-    ]
-    log = home / "server.log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            env={**environment(home, url), **(settings or {})},
-            cwd=home,
-        )
-        try:
-            _wait_until_healthy(process, url, log)
-            yield url
-        finally:
-            _stop(process)
+    server = Mortal(home, settings)
+    server.start()
+    try:
+        server.wait()
+        yield server.url
+    finally:
+        server.stop()
+
+
+class Mortal:
+    """A Prefect server that can be killed, and started anew on the same port and database."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self._settings = settings or {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it answers some seconds later."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [*command, "--host", "127.0.0.1", "--port", str(self.port)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**environment(self.home, self.url), **self._settings},
+                cwd=self.home,
+            )
+
+    def wait(self) -> None:
+        """Until it answers."""
+        assert self._process is not None
+        _wait_until_healthy(self._process, self.url, self._log)
+
+    def kill(self) -> None:
+        """End it without a word, in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it as its administrator does."""
+        if self._process is not None:
+            _stop(self._process)
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "server.log"
 
 
 def environment(home: Path, url: str | None = None) -> dict[str, str]:

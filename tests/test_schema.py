@@ -189,6 +189,11 @@ environments:
   prod: {name: "{area} {name}", work_pool: "{area}-prod", allow_pools: {contabilidad: [cierre]},
          api_url: ["http://192.168.1.13:442/api", https://x/api]}
   local: {api_url: "http://127.0.0.1:4200/api"}
+  vigilado:
+    require: {source: git, branch: main, description: warn, clean: true, pushed: false, up_to_date: warn}
+    protect: {max_deletes: 0, max_delete_share: 0.5, due_within: 90s, drift: report, prune: never}
+    freeze: ["fri 18:00/mon 06:00", sun 23:59/sun 00:00]
+  avisado: {require: {source: {git: warn}, branch: {release/2026: warn}}, protect: {due_within: 0}, freeze: []}
   nada:
 """),
         ("pool", "type: process"),
@@ -257,7 +262,11 @@ def test_what_fits(kind: str, text: str) -> None:
             "deployments: {X: {concurrency_limit: {limit: 1, collision_strategy: x, grace_period_seconds: 5}}}",
             ["1:69 wrong-value", "1:94 wrong-value"],
         ),
-        ("deployments", "deployments: {X: {paused: {until: x}}}", ["1:27 wrong-type"]),
+        ("deployments", "deployments: {X: {paused: {until: x}}}", ["1:35 wrong-form"]),
+        ("deployments", "deployments: {X: {paused: {reason: x}}}", ["1:19 missing-key"]),
+        ("deployments", "deployments: {X: {enforce_parameter_schema: {}}}", ["1:45 wrong-type"]),
+        ("deployments", "deployments: {X: {replaces: a/b}}", ["1:29 wrong-form"]),
+        ("deployments", "defaults: {replaces: a}", ["1:12 unknown-key"]),
         ("deployments", 'deployments: {X: {schedules: [{cron: "x"}]}}', ["1:30 wrong-type"]),
         (
             "deployments",
@@ -308,8 +317,8 @@ def test_what_fits(kind: str, text: str) -> None:
         ),
         (
             "environments",
-            "environments: {a: {api_url: [], allow_pools: {x: y}, require: {}, name: '{name}{otro}'}}",
-            ["1:29 wrong-value", "1:50 wrong-type", "1:54 unknown-key", "1:73 wrong-form"],
+            "environments: {a: {api_url: [], allow_pools: {x: y}, requires: {}, name: '{name}{otro}'}}",
+            ["1:29 wrong-value", "1:50 wrong-type", "1:54 unknown-key", "1:74 wrong-form"],
         ),
         (
             "environments",
@@ -356,7 +365,12 @@ def test_what_does_not_fit(kind: str, text: str, expected: list[str]) -> None:
             ["a whole number", "got the text '3'", "without quotes: 3"],
         ),
         ("deployments", "deployments: {X: {description: 3}}", ["expected a text, got the number 3", 'in quotes: "3"']),
-        ("deployments", 'deployments: {X: {paused: "si"}}', ["expected true or false, got the text 'si'"]),
+        (
+            "deployments",
+            'deployments: {X: {enforce_parameter_schema: "si"}}',
+            ["expected true or false, got the text 'si'"],
+        ),
+        ("deployments", "deployments: {X: {paused: {until: mañana}}}", ['expected a day such as "2026-12-15"']),
         (
             "deployments",
             "deployments: {X: {tags: compras}}",

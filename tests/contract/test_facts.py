@@ -180,6 +180,11 @@ class TestPatch:
     def test_what_cannot_change_is_refused(self, server: Server, name: str) -> None:
         assert refused(server, "PATCH", deploy(server), **{name: "x"}) == 422
 
+    def test_labels_are_given_at_creation_and_stay(self, server: Server) -> None:
+        path = deploy(server, labels={"sync.replaced": NOBODY})
+        send(server, "PATCH", path, description="otra", tags=["x"])
+        assert read(server, path)["labels"]["sync.replaced"] == NOBODY
+
     def test_a_deployment_that_is_gone_is_not_found(self, server: Server) -> None:
         assert refused(server, "PATCH", f"/deployments/{NOBODY}", version="1") == 404
 

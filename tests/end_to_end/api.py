@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 from end_to_end.tool import wait_for
+from end_to_end.watch import BLOCKS, WATCH
 
 TERMINAL: Final = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
@@ -23,6 +24,8 @@ class Api:
         """`home` is the folder that the server keeps its log in."""
         self.url = url
         self.home = home
+        if auth is not None:
+            WATCH.add("the server's password", auth[1])
         self._client = httpx.Client(base_url=url, timeout=60, trust_env=False, auth=auth)
 
     def __enter__(self) -> Self:
@@ -42,6 +45,14 @@ class Api:
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
         self._ask("PATCH", path, body)
 
+    def delete(self, path: str) -> None:
+        """Delete, as somebody in the UI would."""
+        self._ask("DELETE", path)
+
+    def variables(self) -> dict[str, Any]:
+        """The variables: name to value."""
+        return {row["name"]: row["value"] for row in self.post("/variables/filter", {"limit": 200})}
+
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The answer. While SQLite is busy the server says so with 503, and has done nothing."""
         response = self._client.request(method, path, json=body)
@@ -55,10 +66,17 @@ class Api:
     # What is made beside the tool
 
     def make_secret(self, name: str, value: str) -> None:
+        WATCH.add(f"the Secret {name}", value, to_workers=True)
         self._make_block("secret", name, {"value": value})
 
     def make_github_credentials(self, name: str, token: str) -> None:
+        WATCH.add(f"the GitHub credentials {name}", token, to_workers=True)
         self._make_block("github-credentials", name, {"token": token})
+
+    def make_decoys(self) -> None:
+        """Secrets that nothing uses, so that nothing has a reason to say them."""
+        for name, token in BLOCKS.items():
+            self._make_block("secret", f"decoy-{name}", {"value": token})
 
     def _make_block(self, kind: str, name: str, data: Mapping[str, Any]) -> None:
         block_type = self.get(f"/block_types/slug/{kind}")["id"]

@@ -263,8 +263,14 @@ def test_status_tells_pools_workers_holds_and_orphans(api: Api, tmp_path: Path) 
     assert document["target"] == api.url
     assert document["version"] == "3.8.8"
     assert document["origin"] == "environment variable PREFECT_API_URL"
-    assert document["deployments"]["managed"] == 3
-    assert document["holds"] == [{"key": "facturar/Facturar estado", "field": "paused", "value": True}]
+    assert document["deployments"] == {"managed": 2, "declared": 2, "foreign": document["deployments"]["foreign"]}
+    assert [pool["name"] for pool in document["pools"]] == ["estado-prod"]
+    assert "2 managed of 3 declared, 1 no longer declared" in spoken.out
+    assert "estado-dev" in spoken.out
+    assert "paused = true  (since 20" in spoken.out
+    [hold] = document["holds"]
+    assert (hold["key"], hold["field"], hold["value"]) == ("facturar/Facturar estado", "paused", True)
+    assert hold["since"]
     [found] = document["orphans"]
     assert (found["key"], found["area"], found["environment"]) == (orphan, "ventas", "prod")
     assert found["next_run"]

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from end_to_end.api import Api
 from end_to_end.tool import Tool, write_tree
+from end_to_end.watch import WATCH
 from servers import prefect_server
 
 pytestmark = pytest.mark.e2e
@@ -70,6 +71,7 @@ def test_plan_apply_and_status_work_with_the_password(guarded: Api, tool: Tool) 
 
 def test_the_password_may_stand_in_a_profile(tool: Tool) -> None:
     (tool.home).mkdir(exist_ok=True)
+    WATCH.plant(tool.home / "profiles.toml", "where a person keeps the password")
     (tool.home / "profiles.toml").write_text(
         f'active = "taller"\n[profiles.taller]\nPREFECT_API_URL = "{tool.url}"\n'
         f'PREFECT_API_AUTH_STRING = "{USER}:{PASSWORD}"\n',

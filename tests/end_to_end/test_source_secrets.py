@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from end_to_end.api import Api
 from end_to_end.loopback import Relay
 from end_to_end.tool import Tool, own_credentials, write_tree
-from git_server import GitServer
+from git_server import GitServer, Submodule
 
 pytestmark = pytest.mark.e2e
 
@@ -56,7 +57,7 @@ class Forge:
                 f"pools/{self.name}.yaml": "type: process\n",
                 "deployments/shared.yaml": f"""
                     sources:
-                      fragua: {{git: "{url}", branch: main, token: {{secret: llave-{self.name}}}}}
+                      fragua: {{git: {json.dumps(url)}, branch: main, token: {{secret: llave-{self.name}}}}}
                     """,
                 "deployments/taller/prod.yaml": f"""
                     deployments:
@@ -159,9 +160,123 @@ def test_a_token_is_never_sent_to_another_host(
         assert result.code == 0, result.said
         assert foreign.requests
         assert [request.authorization for request in foreign.requests] == [None] * len(foreign.requests)
-        assert "source-unreadable" in warning_codes(result.document)
+        assert warning_codes(result.document) == ["source-unreadable", "token-elsewhere"]
+        [told] = [one["message"] for one in result.document["warnings"] if one["code"] == "token-elsewhere"]
+        assert f"secret/llave-{name} to localhost:{foreign.port}," in told
+        assert f"today it goes to localhost:{git.port} only" in told
     assert secrets_asked_for(relay) == []
     assert forge.token not in result.said
+
+
+REFUSED: dict[str, Callable[[int, int], str]] = {
+    "http": lambda own, _: f"http://localhost:{own}/trampa.git",
+    "another host by http": lambda _, foreign: f"http://127.0.0.1:{foreign}/trampa.git",
+    "own host as the user": lambda own, foreign: f"https://localhost:{own}@127.0.0.1:{foreign}/trampa.git",
+    "own host before a backslash": lambda own, foreign: f"https://localhost:{own}\\@127.0.0.1:{foreign}/trampa.git",
+    "token in the address": lambda _, foreign: (
+        f"https://{{{{ prefect.blocks.secret.llave }}}}@127.0.0.1:{foreign}/trampa.git"
+    ),
+    "a line more": lambda own, foreign: f"https://localhost:{own}/a.git\nurl=https://127.0.0.1:{foreign}/trampa.git",
+    "ext": lambda _, foreign: f"ext::git --upload-pack=touch% PWNED https://127.0.0.1:{foreign}/trampa.git",
+    "ext in https": lambda _, foreign: f"https::https://127.0.0.1:{foreign}/trampa.git",
+    "an option": lambda _, foreign: f"--upload-pack=touch PWNED https://127.0.0.1:{foreign}/trampa.git",
+    "configuration": lambda _, foreign: f"-chttp.proxy=https://127.0.0.1:{foreign}",
+    "a dash for a host": lambda _, foreign: f"ssh://-oProxyCommand=touch PWNED@127.0.0.1:{foreign}/trampa.git",
+    "a dash for a path": lambda _, foreign: f"git@127.0.0.1:-oPort={foreign}",
+}
+"""Addresses that a pull request could write to have the token: what each is made of is the own port and the foreign."""
+
+
+@pytest.fixture(scope="module")
+def standing(api: Api, git: GitServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Forge, Relay]]:
+    """A deployment that stands, whose token is known to belong to its host."""
+    with Relay(api.url) as between:
+        forge = Forge(tmp_path_factory.mktemp("firme"), "fragua-firme", api, git, between)
+        forge.tool.apply()
+        yield forge, between
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Iterator[GitServer]:
+    """The server of who writes the pull request."""
+    with GitServer(tmp_path / "foreign", host="127.0.0.1") as server:
+        server.add_repository("trampa", {"soldar.py": FLOW.format(name="x")}, token="another-token-entirely")
+        yield server
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_an_address_that_would_lead_a_token_astray_is_refused(
+    kind: str, standing: tuple[Forge, Relay], foreign: GitServer, git: GitServer, tmp_path: Path
+) -> None:
+    forge, relay = standing
+    root = forge.at(REFUSED[kind](git.port, foreign.port), folder=f"refused-{kind}")
+    tool = replace(forge.tool, root=root, home=tmp_path / "home", settings=both(git, foreign, tmp_path))
+    relay.asked.clear()
+    git.requests.clear()
+    for command in (("validate",), ("plan", "--read-source-secrets"), ("apply", "--yes")):
+        result = tool(*command, "--json")
+        assert result.code == 1, result.said
+        assert {problem["file"] for problem in result.document["problems"]} == {"deployments/shared.yaml"}
+    assert (foreign.requests, git.requests) == ([], [])
+    assert (secrets_asked_for(relay), relay.writes) == ([], [])
+    assert not list(tmp_path.rglob("PWNED"))
+
+
+@pytest.mark.parametrize("port", ["other", "same"])
+def test_another_name_of_a_host_gets_no_token_and_the_plan_warns(
+    port: str, standing: tuple[Forge, Relay], foreign: GitServer, git: GitServer, tmp_path: Path
+) -> None:
+    """Also where it is the same machine: by its name alone nobody can tell."""
+    forge, relay = standing
+    server = foreign if port == "other" else git
+    if port == "same":
+        git.add_repository("trampa-igual", {"soldar.py": FLOW.format(name="x")}, token="another-token-entirely")
+    url = f"https://127.0.0.1:{server.port}/{'trampa' if port == 'other' else 'trampa-igual'}.git"
+    tool = replace(forge.tool, root=forge.at(url, folder=f"host-{port}"), settings=both(git, foreign, tmp_path))
+    relay.asked.clear()
+    git.requests.clear()
+    assert tool("validate", "--json").code == 0
+    plan = tool.plan("--read-source-secrets")
+    assert warning_codes(plan) == ["source-unreadable", "token-elsewhere"]
+    assert server.requests
+    assert [request.authorization for request in (*git.requests, *foreign.requests)] == [None] * len(server.requests)
+    assert (secrets_asked_for(relay), relay.writes) == ([], [])
+    assert f"to 127.0.0.1:{server.port}" in tool("plan").out
+
+
+def test_what_a_repository_says_of_submodules_and_large_files_leads_no_token_away(
+    standing: tuple[Forge, Relay], foreign: GitServer, git: GitServer, tmp_path: Path
+) -> None:
+    """The own host's repository gets its token; nothing that stands in it has git ask another host."""
+    forge, relay = standing
+    elsewhere = foreign.url_of("trampa")
+    git.commit(
+        forge.name,
+        {
+            ".gitmodules": f'[submodule "m"]\n\tpath = m\n\turl = {elsewhere}\n',
+            "m": Submodule(),
+            ".lfsconfig": f"[lfs]\n\turl = {elsewhere}/info/lfs\n",
+            ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n",
+            "a.bin": f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 5\n",
+        },
+    )
+    root = forge.at(git.url_of(forge.name), folder="with-submodules")
+    shared = root / "deployments" / "shared.yaml"
+    text = shared.read_text(encoding="utf-8")
+    shared.write_text(text.replace("branch: main,", "branch: main, include_submodules: true,"), encoding="utf-8")
+    git.requests.clear()
+    plan = replace(forge.tool, root=root, settings=both(git, foreign, tmp_path)).plan("--read-source-secrets")
+    assert warning_codes(plan) == []
+    assert secrets_asked_for(relay)
+    assert forge.token in git.tokens
+    assert foreign.requests == []
+
+
+def both(git: GitServer, foreign: GitServer, folder: Path) -> dict[str, str]:
+    """An environment in which both servers are trusted."""
+    file = folder / "both.pem"
+    file.write_bytes(git.ca_file.read_bytes() + foreign.ca_file.read_bytes())
+    return {"GIT_SSL_CAINFO": str(file)}
 
 
 def test_a_token_does_not_follow_a_redirect(api: Api, git: GitServer, relay: Relay, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from end_to_end.watch import ENVIRONMENT, RECORDING, WATCH
 from servers import environment
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
@@ -53,11 +54,17 @@ class Tool:
     settings: Mapping[str, str] | None = None
 
     def environ(self) -> dict[str, str]:
-        """Nothing of the person who runs the tests: neither Prefect's settings nor git's, nor a cache of sources."""
+        """Nothing of the person who runs the tests: neither Prefect's settings nor git's, nor a cache of sources.
+
+        What is there are tokens that are not the tool's to say, and what has Python write down its command lines.
+        """
         return {
             **environment(self.home, self.url),
             **plain_git(self.home),
-            "PYTHONPATH": str(PROJECT / "scripts"),
+            **ENVIRONMENT,
+            **WATCH.python(),
+            **own_temporary_folder(self.home),
+            "PYTHONPATH": os.pathsep.join([str(RECORDING), str(PROJECT / "scripts")]),
             "RECONCILE_CACHE": str(self.home / "git-cache"),
             **(self.settings or {}),
         }
@@ -106,20 +113,33 @@ def run(command: list[str], *, environ: Mapping[str, str], folder: Path, timeout
     return Result(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
-def plain_git(home: Path) -> dict[str, str]:
-    """A git without anybody's set-up, that never asks."""
+def plain_git(home: Path, *, of_prefect: bool = False) -> dict[str, str]:
+    """A git without anybody's set-up, that never asks, and writes down its command lines."""
     home.mkdir(parents=True, exist_ok=True)
-    empty = home / "no-gitconfig"
-    empty.touch()
-    return {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(empty), "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": ""}
+    plain = home / ("gitconfig-of-prefect" if of_prefect else "gitconfig")
+    plain.write_text(WATCH.git(of_prefect=of_prefect), encoding="utf-8")
+    return {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": str(plain), "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": ""}
+
+
+def own_temporary_folder(home: Path) -> dict[str, str]:
+    """A folder for temporary files, among them the account of a crash, which is searched like all others."""
+    folder = home / "temporary"
+    folder.mkdir(parents=True, exist_ok=True)
+    return dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
 
 
 def own_credentials(file: Path, tokens: Mapping[str, str]) -> dict[str, str]:
     """A person whose git knows the tokens of some repositories, from a credential helper."""
-    lines = ["[credential]", "\tuseHttpPath = true"]
-    for url, token in tokens.items():
-        answer = f'test \\"$1\\" = get && printf \\"username=person\\\\npassword={token}\\\\n\\"'
-        lines += [f'[credential "{url}"]', f'\thelper = "!f() {{ {answer}; }}; f"']
+    lines = [WATCH.git(), "[credential]", "\tuseHttpPath = true"]
+    for number, (url, token) in enumerate(tokens.items()):
+        answer = file.with_name(f"{file.name}.{number}")
+        answer.write_text(f"username=person\npassword={token}\n", encoding="utf-8", newline="\n")
+        WATCH.add(f"a person's token for {url}", token)
+        WATCH.plant(answer, "what a person's credential helper knows")
+        lines += [
+            f'[credential "{url}"]',
+            f'\thelper = "!f() {{ test \\"$1\\" = get && cat \\"{answer.as_posix()}\\"; }}; f"',
+        ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return {"GIT_CONFIG_GLOBAL": str(file)}
 
@@ -138,7 +158,11 @@ def worker(pool: str, *, home: Path, url: str, settings: Mapping[str, str] | Non
     arguments = ["worker", "start", "--pool", pool, "--name", f"worker-{pool}", "--type", "process", "--limit", "2"]
     environ = {
         **environment(home, url),
-        **plain_git(home),
+        **{name: token for name, token in ENVIRONMENT.items() if not name.startswith("PREFECT_")},
+        **plain_git(home, of_prefect=True),
+        **WATCH.python(of_prefect=True),
+        **own_temporary_folder(home),
+        "PYTHONPATH": str(RECORDING),
         "PREFECT_WORKER_QUERY_SECONDS": "1",
         "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
         **(settings or {}),
@@ -170,6 +194,19 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
     return root
+
+
+def entries_yaml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    """The text of a file of deployments."""
+    return "deployments:\n" + "".join(f"  {name}: {_inline(fields)}\n" for name, fields in entries.items())
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f'"{key}": {_inline(item)}' for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_inline, value)) + "]"
+    return str(value) if isinstance(value, int) else f'"{value}"'
 
 
 def wait_for(what: str, ask: Any, *, timeout: float = 90.0) -> Any:

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, ARG005, B008, B024, F401, N805, PLR0917, RUF012, UP007, UP042, UP045
+# ruff: noqa: ARG005, B008, B024, F401, N805, PLR0917, RUF012, UP007, UP042, UP045
 """Classes of which the schema shows only when the file runs."""
 
 import abc

@@ -20,8 +20,10 @@ Read the modules in that order and they tell the story:
     secrets              what looks like a secret, and its mask
     desired, observed    the two states
     compare, diff        when values mean the same; what differs, and who changed it (fingerprint)
-    plan, facts, policy  the plan as data; what must be known besides; what is refused
+    plan, facts, policy  the plan as data; what must be known of the world; what is refused
+    prune, renames       what goes, and what speaks against it; what looks like one deployment under another name
     payload, apply       the requests of a change; the changes one after the other
+    lock                 one apply at a time
     gateway              the door to the server
     render, commands     what people and machines see; what they can ask for
     cli                  arguments and exit codes

@@ -5,6 +5,7 @@ Whatever happens ends in one clear message and the right code, never in a traceb
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -12,8 +13,11 @@ import tempfile
 import traceback
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NoReturn
 
+from reconcile.commands.interruption import ending_as_ctrl_c
 from reconcile.errors import ExitCode, ProblemsError, ReconcileError, UsageError
 from reconcile.render.escape import safe
 from reconcile.secrets import mask_text
@@ -51,12 +55,20 @@ class _WrongUsageError(UsageError):
 def main(arguments: Sequence[str]) -> int:
     """Run one command; answers its exit code."""
     _prepare_console()
-    wants_json = "--json" in arguments
     try:
-        options = _parse(arguments)
-        code = options.run(options)
+        code = _run(arguments, wants_json="--json" in arguments)
         sys.stdout.flush()
-        return int(code)
+    except OSError as error:
+        return _unheard(error)
+    return code
+
+
+def _run(arguments: Sequence[str], *, wants_json: bool) -> int:  # noqa: PLR0911 # one for each way to end
+    """Raises OSError where nothing can be written to standard output, or to standard error."""
+    try:
+        with ending_as_ctrl_c():
+            options = _parse(arguments)
+            return int(options.run(options))
     except ProblemsError as error:
         from reconcile.commands import output
 
@@ -64,13 +76,16 @@ def main(arguments: Sequence[str]) -> int:
         return error.exit_code
     except ReconcileError as error:
         return _failed(error, wants_json)
+    except SystemExit as ended:  # --help, which is through before it is known whether it could be written
+        return int(ended.code or 0)
     except KeyboardInterrupt:
         return _failed(_InterruptedError("Interrupted."), wants_json)
-    except BrokenPipeError:
-        # Whoever read our output went away: nothing is left to say, and flushing at exit must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
-    except Exception:  # noqa: BLE001 # the last resort: a bug here must not show as a traceback
+    except RecursionError:
+        message = "Something in the files, or in the server's answer, is nested too deeply."
+        return _failed(ReconcileError(message, "Write it flatter."), wants_json)
+    except Exception as error:  # the last resort: a bug here must not show as a traceback
+        if isinstance(error, OSError) and error.filename is None and error.errno in _OF_OUTPUT:
+            raise
         return _bug(wants_json)
 
 
@@ -105,6 +120,26 @@ def _failed(error: ReconcileError, wants_json: bool) -> int:
     return error.exit_code
 
 
+_OF_OUTPUT: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE, errno.EINVAL}
+)
+"""What writing says where a disk is full, or whoever reads has gone away (EINVAL: so says Windows)."""
+
+
+def _unheard(error: OSError) -> int:
+    """Say so in one line, if that can be heard. Flushing at exit must not fail again."""
+    if not isinstance(error, BrokenPipeError):  # whoever closed it wants to hear no more
+        with suppress(OSError):
+            print(f"The output cannot be written: {error.strerror or error}.", file=sys.stderr, flush=True)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with suppress(OSError):  # a stream that is no file
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return ExitCode.FAILED
+
+
 def _bug(wants_json: bool) -> int:
     with tempfile.NamedTemporaryFile(
         "w", prefix="reconcile-", suffix=".log", delete=False, encoding="utf-8", errors="replace"
@@ -125,6 +160,9 @@ class _InterruptedError(ReconcileError):
 
 def _prepare_console() -> None:
     """No console encoding can crash the output; where standard output is no terminal it is UTF-8."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 # to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             settings: dict[str, Any] = {"errors": "backslashreplace"}

@@ -87,9 +87,13 @@ class Document:
             branch = branch.branches.get(step)
         return _location(self.file, self.text, mark >> _BITS if key else mark & _LOW)
 
+    def location(self, offset: int) -> Location:
+        """The place of an offset into the text."""
+        return _location(self.file, self.text, offset)
+
     def at_fault(self, path: tuple[str | int, ...]) -> bool:
         """Whether something at, above or below a path was left out, so that what is not there may well be meant."""
-        return any(path[: len(dropped)] == dropped[: len(path)] for dropped in self.dropped)
+        return path in _heads(self.dropped) or any(path[:length] in self.dropped for length in range(len(path)))
 
 
 def read_document(file: str, content: bytes) -> tuple[Document | None, tuple[Problem, ...]]:
@@ -160,6 +164,12 @@ def _location(file: str, text: str, offset: int) -> Location:
 
 
 @lru_cache(maxsize=64)
+def _heads(paths: frozenset[tuple[str | int, ...]]) -> frozenset[tuple[str | int, ...]]:
+    """The paths, and those that lead to them."""
+    return frozenset(path[:length] for path in paths for length in range(len(path) + 1))
+
+
+@lru_cache(maxsize=64)
 def _line_starts(text: str) -> array[int]:
     starts = array("L", [0])
     starts.extend(match.end() for match in traps.BREAK.finditer(text))
@@ -171,7 +181,7 @@ def _packed(key_at: int, at: int) -> int:
 
 
 def _too_large(size: int) -> Trap:
-    message = f"expected a file of at most {MAX_SIZE:,} bytes, got {size:,}"
+    message = f"expected a file of at most {MAX_SIZE:,} bytes, got {size:,} or more"
     return Trap(0, "file-too-large", message, "Split it: every area and environment has a file of its own.")
 
 

@@ -5,7 +5,9 @@
     ├── SourceError                 1   a source cannot be read (git, path)
     ├── ServerError                 1   the server is away, refuses, or answers what was not expected
     │   ├── ServerUnreachableError  1   no answer: down, refused, timed out
-    │   └── ServerAnswerError       1   an answer of 4xx or 5xx, with its status
+    │   ├── ServerAnswerError       1   an answer of 4xx or 5xx, with its status
+    │   └── LockLostError           1   another apply took the lock over: nothing more may be written
+    ├── LockHeldError               1   another apply of the project is at work
     └── UsageError                 64   the command line contradicts itself or lacks something
 
 Anything else that is raised is a bug here: exit 70, never a traceback. Ctrl-C is 130.
@@ -71,6 +73,14 @@ class ServerAnswerError(ServerError):
     def __init__(self, message: str, *, status: int, hint: str = "") -> None:
         super().__init__(message, hint)
         self.status = status
+
+
+class LockLostError(ServerError):
+    """The lock was taken over while we worked, or nobody knows, so nothing more may be written."""
+
+
+class LockHeldError(ReconcileError):
+    """Somebody else is applying."""
 
 
 class UsageError(ReconcileError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from reconcile.document import Document
@@ -111,7 +112,7 @@ class Scope:
         return any(document.at_fault((kind, name)) for document in self.shared)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Entry:
     """One deployment of one environment, effective: every field that some layer gives it."""
 
@@ -144,9 +145,7 @@ class Entry:
 
     def origins(self) -> Origins:
         """The place of every field and of every value below it that can come from a layer of its own."""
-        origins: Origins = {}
-        _effective(self.layers, self.scope, origins)
-        return origins
+        return _origins_of(self)
 
     def locate(self, at: KeyPath, *, key: bool = False) -> Location:
         """The place of the value at a path of the entry, or of the nearest thing above it that was written."""
@@ -251,6 +250,13 @@ def _entries_of(repository: Repository, scope: Scope, files: AreaFiles, document
             loan = (_layer(files.shared, ("deployments", name)),)
         layers = (*common, *loan, _layer(document, ("deployments", name)))
         yield Entry(scope=scope, declared=str(name), layers=layers, fields=_effective(layers, scope, None))
+
+
+@lru_cache(maxsize=2)  # who asks of one place of an entry soon asks of others
+def _origins_of(entry: Entry) -> Origins:
+    origins: Origins = {}
+    _effective(entry.layers, entry.scope, origins)
+    return origins
 
 
 def _effective(layers: Sequence[Layer], scope: Scope, origins: Origins | None) -> dict[str, Any]:
@@ -379,7 +385,7 @@ def _remember(origins: Origins | None, at: KeyPath, origin: Origin) -> None:
 
 
 def _forget(origins: Origins | None, at: KeyPath) -> None:
-    if origins is not None:
+    if origins is not None and at in origins:  # what has a place below has one itself
         for known in [known for known in origins if known[: len(at)] == at]:
             del origins[known]
 

@@ -322,7 +322,12 @@ def may_send(source: GitSource, observed_pull_steps: Iterable[Sequence[Mapping[s
     host = https_host(source.url)
     if host is None or source.block is None:
         return False
-    return any((host, source.block) in _tokens_given(step) for steps in observed_pull_steps for step in steps)
+    return any((host, source.block) in tokens_given(steps) for steps in observed_pull_steps)
+
+
+def tokens_given(steps: Iterable[Mapping[str, Any]]) -> set[tuple[tuple[str, str], str]]:
+    """Each host and port that a worker with these pull steps gives a token, and the block that holds it."""
+    return {given for step in steps for given in _tokens_given(step)}
 
 
 def https_host(url: str) -> tuple[str, str] | None:

@@ -74,7 +74,7 @@ def resolve(repository: Repository, entries: Iterable[Entry], place: Place) -> R
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A hint that names the nearest known name, or all of them where they are few."""
-    known = sorted(names)
+    known = sorted(set(names))
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f"Did you mean {close[0]!r}?"

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -138,13 +138,11 @@ def _kept(key: str, value: Any, resolver: Any) -> Any:
 
 # ---------------------------------------------------------------- schemas from elsewhere
 
-_PLACEHOLDER = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-
 
 def _filled_in_later(value: Any) -> bool:
     """Whether Prefect puts another value here at run time: a template, a hydrated value, a block's document."""
     if isinstance(value, str):
-        return _PLACEHOLDER.search(value) is not None
+        return (at := value.find("{{")) >= 0 and value.find("}}", at + 2) >= 0
     return isinstance(value, dict) and ("__prefect_kind" in value or value.keys() == {"$ref"})
 
 
@@ -232,7 +230,7 @@ def _unknown_keys(error: ValidationError) -> Iterator[Fault]:
             yield Fault(
                 code="unknown-key",
                 message=f"'{_short(key)}' is no key of {thing}",
-                hint=_nearest(key, [name for name in known if known[name] is not False]),
+                hint=_nearest(key, tuple(name for name in known if known[name] is not False)),
                 at=(*_path(error), key),
                 on_key=True,
             )
@@ -280,7 +278,8 @@ _STOCK_KEYS: Final = {
 """Keys of Prefect's own prefect.yaml and SDK that have another name here."""
 
 
-def _nearest(key: str, known: Sequence[str]) -> str:
+@lru_cache(maxsize=256)  # the same key is often wrong in many places
+def _nearest(key: str, known: tuple[str, ...]) -> str:
     if not known:
         return "Delete it."
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).replace("-", "_").lower()

@@ -20,19 +20,23 @@ _TOKEN_SHAPES: Final = {
     "an OpenAI or Anthropic key": r"sk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{32,}",
     "an npm or PyPI token": r"npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{40,}",
     "an Azure storage key": r"AccountKey=[A-Za-z0-9+/=]{40,}",
-    "a JSON web token": r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}",
+    # One word may stand before it; a search that began at each of many beginnings would never end.
+    "a JSON web token": (
+        r"(?<![A-Za-z0-9_-])(?:[A-Za-z0-9]{1,20}[_-])?eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{5,}"
+    ),
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----",
 }
 _TOKENS: Final = {name: re.compile(shape) for name, shape in _TOKEN_SHAPES.items()}
 _ANY_TOKEN: Final = re.compile("|".join(f"(?:{shape})" for shape in _TOKEN_SHAPES.values()))
-_URL_PASSWORD: Final = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s:@]*):(?P<password>[^/\s@]+)@")
+_URL_PASSWORD: Final = re.compile(
+    r"(?P<before>[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<user>[^/\s:@]*):(?P<password>[^/\s@]+)@"
+)
 _URL_TOKEN: Final = re.compile(r"(?P<before>https?://)(?P<user>[^/\s:@]{20,})@")
 _SECRET_KEY: Final = re.compile(
     r"(?:^|[_.-])(?:pass(?:word|wd|phrase)?|pwd|contrase(?:ñ|n)a|clave|secret|token|access_?token|api_?key|private_?key|"
     r"access_?key|secret_?key|credentials?)(?:$|[_.-])",
     re.IGNORECASE,
 )
-_PLACEHOLDER: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def secret_in_text(text: str) -> str | None:
@@ -47,6 +51,43 @@ def secret_in_text(text: str) -> str | None:
     if found and not _is_placeholder(found["user"]):
         return "a token in an address"
     return None
+
+
+def secrets_in_comments(text: str, data: Any) -> Iterator[tuple[int, str]]:
+    """Every secret in a comment of a file of YAML, as its offset and what it is.
+
+    What stands in the file's data too was found there: a # may be part of a text.
+    """
+    if "#" not in text:
+        return
+    known: list[str] | None = None
+    for comment in _COMMENT.finditer(text):
+        for at, said, kind in _secrets_at(comment.group()):
+            known = [_at(data, path) for path, _ in secrets_in(data)] if known is None else known
+            if not any(said in value for value in known):
+                yield comment.start() + at, kind
+
+
+_COMMENT: Final = re.compile(r"(?:(?<=[ \t])|^)#[^\r\n]+", re.MULTILINE)
+
+
+def _secrets_at(text: str) -> Iterator[tuple[int, str, str]]:
+    for name, shape in _TOKENS.items():
+        for found in shape.finditer(text):
+            yield found.start(), found.group(), name
+    for shape, part, name in (
+        (_URL_PASSWORD, "password", "a password in an address"),
+        (_URL_TOKEN, "user", "a token in an address"),
+    ):
+        for found in shape.finditer(text):
+            if not _is_placeholder(found[part]):
+                yield found.start(), found.group(), name
+
+
+def _at(data: Any, path: tuple[str | int, ...]) -> str:
+    for step in path:
+        data = data[step]
+    return str(data)
 
 
 def names_a_secret(key: str) -> bool:
@@ -93,4 +134,14 @@ def mask(value: Any, key: str = "") -> Any:
 
 
 def _is_placeholder(text: str) -> bool:
-    return bool(_PLACEHOLDER.search(text)) and not _PLACEHOLDER.sub("", text).strip(" :@")
+    rest = "".join(_between_placeholders(text))
+    return rest != text and not rest.strip(" :@")
+
+
+def _between_placeholders(text: str) -> Iterator[str]:
+    """A pattern would begin anew at each brace of a million."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (end := text.find("}}", start + 2)) >= 0:
+        yield text[at:start]
+        at = end + 2
+    yield text[at:]

@@ -64,14 +64,16 @@ _CONFLICT_END = re.compile(r"^>{7}(?: .*)?$", re.MULTILINE)
 
 def in_text(text: str) -> Iterator[Trap]:
     """What makes a text unreadable before any YAML: leftovers of a merge, characters that cannot be seen."""
-    for match in _CONFLICT.finditer(text):
+    end = 0
+    while match := _CONFLICT.search(text, end):
         closing = _CONFLICT_END.search(text, match.end())
+        end = closing.end() if closing else len(text)
         yield Trap(
             match.start(),
             "merge-conflict",
             "a merge of git was left unfinished here",
             "Keep the lines you want between '<<<<<<<' and '>>>>>>>', then delete the markers.",
-            closing.end() if closing else len(text),
+            end,
         )
     if hidden := _UNPRINTABLE.search(text):
         yield Trap(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from reconcile.document import Document, read_document
+from reconcile.document import MAX_SIZE, Document, read_document
 from reconcile.layers import NAME, AreaFiles, KeyPath, Repository
 from reconcile.problem import Fault, Location, Problem, Severity
 from reconcile.resolve import nearest
 from reconcile.schema import faults_of, problems_of
-from reconcile.secrets import secrets_in
+from reconcile.secrets import secrets_in, secrets_in_comments
 
 SHARED: Final = "shared"
 NOT_POOLS: Final = frozenset({"logging"})
@@ -63,7 +63,11 @@ def _area(files: _Files, folder: Path, environments: Document) -> AreaFiles:
     found: dict[str, Document] = {}
     for path in _sorted(files, folder):
         if path.is_dir():
-            _nothing_below(files, path)
+            if _is_yaml(path):
+                hint = "Put a file here that this user may read."
+                _say(files, path, "file-unreadable", f"{_name(files, path)} is a folder, not a file.", hint)
+            if not path.is_symlink():
+                _nothing_below(files, path)
         elif _is_yaml(path) and path.stem.lower() != SHARED:
             found[path.stem] = _listed(files, path, "deployments")
             declared = known is None or path.stem in known or environments.at_fault(("environments", path.stem))
@@ -75,7 +79,7 @@ def _area(files: _Files, folder: Path, environments: Document) -> AreaFiles:
 
 def _pools(files: _Files) -> Iterator[tuple[str, Document]]:
     for path in _sorted(files, files.root / "pools"):
-        if _is_yaml(path) and path.is_file() and path.stem not in NOT_POOLS:
+        if _is_yaml(path) and path.stem not in NOT_POOLS:
             if not NAME.fullmatch(path.stem):
                 _misnamed(files, path, "A pool's file")
             yield path.stem, _with_template(files, path, _listed(files, path, "pool"))
@@ -103,6 +107,13 @@ def _template(files: _Files, folder: Path, name: str) -> dict[str, Any] | Fault:
         file = (folder / name.replace("\\", "/")).resolve()
         if not file.is_relative_to(files.root.resolve()):
             return Fault(code="path-outside", message=f"The path {name!r} leaves the repository.", hint=hint)
+        if file.exists() and (not file.is_file() or file.stat().st_size > MAX_SIZE):
+            most = f"{MAX_SIZE:,} bytes"
+            return Fault(
+                code="template-invalid",
+                message=f"The job template {name!r} is not a file of at most {most}.",
+                hint=hint,
+            )
         template = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, RuntimeError) as error:
         reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read: {_reason(error)}"
@@ -162,11 +173,19 @@ def _content(files: _Files, path: Path) -> bytes | None:
             hint = "Put the file itself here."
             _say(files, path, "path-outside", f"{name} is a link that leaves the repository.", hint)
             return None
-        return path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            _say(files, path, "file-unreadable", f"{name} is a pipe or a device, not a file.", "Put a file here.")
+            return None
+        with path.open("rb") as stream:
+            return stream.read(_MOST)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
         hint = "Put a file here that this user may read."
         _say(files, path, "file-unreadable", f"{name} cannot be read: {_reason(error)}.", hint)
         return None
+
+
+_MOST: Final = 32 * MAX_SIZE
+"""Bytes of a file that are read at most: what is beyond is refused for its size, and shall not take our memory."""
 
 
 def _checked(files: _Files, path: Path, kind: str, content: bytes) -> Document:
@@ -176,6 +195,7 @@ def _checked(files: _Files, path: Path, kind: str, content: bytes) -> Document:
         return _nothing(files, path)
     secrets = tuple(_secrets(document))
     files.problems += secrets
+    files.problems += _secrets_in_comments(document)
     document = replace(document, reported=document.reported | {problem.location for problem in secrets})
     faults = faults_of(document, kind)
     files.problems += problems_of(document, (replace(fault, hint=fault.hint or _ANY_HINT) for fault in faults))
@@ -200,15 +220,22 @@ def _secrets(document: Document) -> Iterator[Problem]:
         yield fault.located(document.locate(at))
 
 
+def _secrets_in_comments(document: Document) -> Iterator[Problem]:
+    for at, kind in secrets_in_comments(document.text, document.data):
+        yield Problem(
+            location=document.location(at),
+            code="secret-in-clear",
+            message=f"Here stands {kind} in clear text, in a comment: whoever reads the repository can use it.",
+            hint="Revoke it, and delete it here.",
+        )
+
+
 def _without(document: Document, faults: tuple[Fault, ...]) -> Document:
     """The document without what is at fault: the checks which follow can trust its shape and say all the rest."""
     wrong = {_unit(fault.at) for fault in faults if fault.severity is Severity.ERROR and not _is_missing(fault)}
     if () in wrong or not isinstance(document.data, dict):
         return replace(document, data={}, dropped=_UNREADABLE)
-    data = document.data
-    for at in wrong:
-        data = _dropped(data, at)
-    return replace(document, data=data, dropped=frozenset(wrong))
+    return replace(document, data=_dropped(document.data, wrong), dropped=frozenset(wrong))
 
 
 def _is_missing(fault: Fault) -> bool:
@@ -221,13 +248,16 @@ def _unit(at: KeyPath) -> KeyPath:
     return next((at[:index] for index, step in enumerate(at) if isinstance(step, int)), at)
 
 
-def _dropped(data: dict[str, Any], at: KeyPath) -> dict[str, Any]:
-    head, rest = str(at[0]), at[1:]
-    if head not in data:
-        return data
-    if rest:
-        return {**data, head: _dropped(data[head], rest)} if isinstance(data[head], dict) else data
-    return {key: value for key, value in data.items() if key != head}
+def _dropped(data: dict[str, Any], wrong: Iterable[KeyPath]) -> dict[str, Any]:
+    """The data without the values at some paths: all at once, for there may be a hundred thousand."""
+    below: dict[str, set[KeyPath]] = {}
+    for head, *rest in wrong:
+        below.setdefault(str(head), set()).add(tuple(rest))
+    return {
+        key: _dropped(value, below[key]) if key in below and isinstance(value, dict) else value
+        for key, value in data.items()
+        if () not in below.get(key, ())
+    }
 
 
 # ---------------------------------------------------------------- the folders

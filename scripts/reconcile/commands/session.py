@@ -9,22 +9,31 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from reconcile.commands.judging import judged, with_pauses
 from reconcile.commands.options import Filter
-from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows
-from reconcile.diff import nobody
+from reconcile.commands.permissions import Permissions
+from reconcile.commands.ruling import under_rules
+from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows, replaced_name
 from reconcile.errors import ProblemsError, SourceError, UsageError
 from reconcile.layers import Entry, Repository, entries, scopes, unused_loans
-from reconcile.model import Mark, ResourceKey, State
+from reconcile.model import Mark, State
 from reconcile.plan import Notice, Plan
 from reconcile.policy import pin_refusals, pinned_elsewhere, with_next_runs
 from reconcile.problem import Problem, Severity, as_told, has_errors, in_order
+from reconcile.prune import Stock, managed
 from reconcile.pull import GitSource, PathSource, Source, may_send
+from reconcile.render.escape import safe
 from reconcile.resolve import Code, Place, leads_here, resolve, source_problems
+from reconcile.rules import Rules, rules_of
+from reconcile.schedule import zone_info
+from reconcile.secrets import mask_text
 from reconcile.sources import default_cache, open_sources, read_at
 from reconcile.workspace import job_templates, load
 
@@ -47,9 +56,15 @@ class Files:
     problems: tuple[Problem, ...]
 
     @property
-    def rules(self) -> Mapping[str, Mapping[str, Any]]:
+    def rules(self) -> Mapping[str, Rules]:
         """The rules of each environment."""
-        return self.repository.environments.data.get("environments") or {}
+        said = self.repository.environments.data.get("environments") or {}
+        return {name: rules_of(rules) for name, rules in said.items()}
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The default time zone, in which the rules tell the time."""
+        return zone_info(str(self.repository.environments.data.get("default_timezone"))) or ZoneInfo("UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +93,17 @@ class Session:
     reading: Reading
     files: Files
     chosen: Filter
-    adopt: Callable[[ResourceKey], bool] = nobody
+    permissions: Permissions = field(default_factory=Permissions)
     read_secrets: bool = False
     barred: frozenset[Source] = frozenset()
     """Sources that get no token, whatever stands on the server by now."""
+    evidence: Evidence | None = None
+    """What was read of the sources. A second look at the server takes it as it is; None: they are read."""
+
+    @property
+    def project(self) -> str:
+        """The project's name, which marks what it manages."""
+        return str(self.files.repository.project.data.get("name") or "project")
 
 
 def read_files(root: Path) -> Files:
@@ -169,13 +191,14 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
     selected = [code for code in codes if code.reads in opened]
     with ThreadPoolExecutor(max_workers=1) as pool:
         reading: Future[Any] = pool.submit(session.reading.read)
-        evidence = _evidence(session.root, selected if sources else [])
+        evidence = session.evidence or _evidence(session.root, selected if sources else [])
         snapshot = reading.result()
     from reconcile.observed import observed
 
     standing = observed(snapshot)
-    if session.read_secrets:
+    if session.read_secrets and session.evidence is None:
         evidence = _with_tokens(session, evidence, selected, standing)
+    session.evidence = evidence
     silent = {code.reads: None for code in codes if code.reads not in _tried(evidence)}
     evidence = replace(evidence, unreadable={**silent, **evidence.unreadable}, known_flow=_known_flows(standing))
     wanted = desired(files.repository, resolved, evidence, lambda entry: entry.scope.environment in chosen.environments)
@@ -201,32 +224,75 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
     from reconcile.diff import Selection, difference
 
     known = frozenset(session.files.rules)
-    names = {name for name, entry in wanted.entries.items() if _takes(chosen, entry, name)}
     selection = Selection(
-        project=str(session.files.repository.project.data.get("name") or "project"),
+        project=session.project,
         declarations=wanted.declarations,
         declared=frozenset(wanted.state.deployments),
-        adopt=session.adopt,
+        adopt=session.permissions.adopts,
+        adopt_from=session.permissions.adopt_from,
         covers=lambda mark, deployment: chosen.covers(mark, deployment, known),
+        replaces={
+            wanted.state.deployments[name].key: partial(replaced_name, entry)
+            for name, entry in wanted.entries.items()
+            if replaced_name(entry) is not None
+        },
+        release=session.permissions.release,
+        report_drift=frozenset(name for name, rules in session.files.rules.items() if rules.protect.report_drift),
     )
-    state = State(
-        pools={name: pool for name, pool in wanted.state.pools.items() if name in _pools_taken(chosen, wanted, names)},
-        deployments={name: one for name, one in wanted.state.deployments.items() if name in names},
-    )
+    state = selected_of(chosen, wanted)
     found = difference(state, standing, selection)
     url = session.target.url or ""
     pins = () if session.embedded else tuple(pin_refusals(session.chosen.named, session.files.rules, url))
     plan = Plan(
-        target=url,
+        target=mask_text(url),
         changes=found.changes,
         unchanged=found.unchanged,
         holds=found.holds,
         orphans=found.orphans,
         foreign=found.foreign,
         refusals=(*pins, *found.refusals),
-        warnings=(*_left_out(session, chosen), *_as_notices(problems)),
+        warnings=(
+            *_left_out(session, chosen),
+            *_matching_nothing(chosen, wanted),
+            *_as_notices(problems),
+            *found.warnings,
+        ),
     )
-    return with_next_runs(plan, standing.deployments, datetime.now(UTC))
+    now = datetime.now(UTC)
+    plan = with_next_runs(plan, standing.deployments, now)
+    plan = with_pauses(plan, wanted.entries, state.deployments, now.astimezone(session.files.zone).date())
+    plan = judged(
+        plan,
+        permissions=session.permissions,
+        stock=_stock(session, standing),
+        selected=state,
+        observed=standing,
+        repository=session.files.repository,
+        reader=session.reading,
+        zone=session.files.zone,
+    )
+    if session.embedded:  # nobody's server: the rules are of those that others use
+        return plan
+    files = session.files
+    return under_rules(plan, wanted.state, files.rules, zone=files.zone, root=session.root)
+
+
+def selected_of(chosen: Filter, wanted: Desired) -> State:
+    """What of the declared is selected: deployments, and the pools that they use."""
+    names = {name for name, entry in wanted.entries.items() if _takes(chosen, entry, name)}
+    pools = _pools_taken(chosen, wanted, names)
+    return State(
+        pools={name: pool for name, pool in wanted.state.pools.items() if name in pools},
+        deployments={name: one for name, one in wanted.state.deployments.items() if name in names},
+    )
+
+
+def _stock(session: Session, standing: State) -> Stock:
+    return Stock(
+        declared=frozenset((entry.scope.area, entry.scope.environment) for entry in session.files.entries),
+        managed=managed(standing.deployments.values(), session.project),
+        protections={name: rules.protect for name, rules in session.files.rules.items()},
+    )
 
 
 def _pools_taken(chosen: Filter, wanted: Desired, names: set[str]) -> set[str]:
@@ -245,6 +311,18 @@ def _without_pinned(session: Session) -> Filter:
     elsewhere = pinned_elsewhere(session.files.rules, session.target.url or "")
     left = session.chosen.environments - (elsewhere.keys() - set(session.chosen.named))
     return replace(session.chosen, environments=frozenset(left))
+
+
+def _matching_nothing(chosen: Filter, wanted: Desired) -> Iterator[Notice]:
+    """A word on each glob that was mistyped: otherwise there would just be nothing to do."""
+    for glob in chosen.only:
+        alone = replace(chosen, only=(glob,))
+        if not any(_takes(alone, entry, name) for name, entry in wanted.entries.items()):
+            yield Notice(
+                code="only-nothing",
+                message=f"--only {glob!r} selects nothing that is declared in the areas and environments selected; it "
+                "is a declared name, a name on the server, or flow/name, and * stands for any text.",
+            )
 
 
 def _left_out(session: Session, chosen: Filter) -> Iterator[Notice]:
@@ -302,7 +380,9 @@ def _evidence(root: Path, codes: Iterable[Code], tokens: Mapping[str, str] | Non
                     misread[source, path] = error
                 else:  # of a commit it may be the network, too
                     unreadable[source] = error
-    return Evidence(texts=texts, unreadable=unreadable, misread=misread, templates=job_templates())
+    return Evidence(
+        texts=texts, unreadable=unreadable, misread=misread, templates=job_templates(), now=datetime.now(UTC)
+    )
 
 
 def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], standing: State) -> Evidence:
@@ -352,4 +432,4 @@ def _start(stack: ExitStack) -> Embedded:
 
 def say(text: str) -> None:
     """A word on how far it is, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(safe(text), file=sys.stderr, flush=True)

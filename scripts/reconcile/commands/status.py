@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from reconcile.commands import output
 from reconcile.commands.options import add_root, add_selection, add_server, filter_of, root_of
-from reconcile.commands.session import TOOL, Observation, Session, observe, open_session
+from reconcile.commands.session import TOOL, Observation, Session, observe, open_session, selected_of
 from reconcile.errors import ExitCode
+from reconcile.model import Mark
 from reconcile.render.escape import safe
 from reconcile.render.json import plan_document
-from reconcile.render.text import Line, value_text
+from reconcile.render.text import Line, hold_text
 
 PERIOD = timedelta(hours=24)
 """How far back failed runs are counted."""
@@ -43,8 +44,8 @@ def run(options: Namespace) -> ExitCode:
 
 def _document(session: Session, found: Observation) -> dict[str, Any]:
     plan = plan_document(found.plan)
-    declared = set(found.wanted.state.pools)
-    ours = [one for one in found.observed.deployments.values() if one.mark and one.mark.project == _project(session)]
+    selected = selected_of(session.chosen, found.wanted)
+    ours = [name for name, mark in _marks(found) if name in selected.deployments and mark.project == _project(session)]
     return {
         "format": 1,
         "target": session.target.url,
@@ -52,14 +53,26 @@ def _document(session: Session, found: Observation) -> dict[str, Any]:
         "version": session.reading.get("/admin/version"),
         "deployments": {
             "managed": len(ours),
-            "declared": len(found.wanted.state.deployments),
+            "declared": len(selected.deployments),
             "foreign": len(plan["foreign"]),
         },
-        "pools": [_pool(session, name, name in declared) for name in sorted({*found.observed.pools, *declared})],
+        "pools": [_pool(session, name, name in found.wanted.state.pools) for name in sorted(_pools(session, found))],
         "holds": plan["holds"],
         "orphans": plan["orphans"],
         "runs": _runs(session),
     }
+
+
+def _marks(found: Observation) -> Iterator[tuple[str, Mark]]:
+    yield from ((name, one.mark) for name, one in found.observed.deployments.items() if one.mark is not None)
+
+
+def _pools(session: Session, found: Observation) -> set[str]:
+    """The pools that are told of: those of what is selected, and without a selection all that stand."""
+    selected = selected_of(session.chosen, found.wanted)
+    used = {one.work_pool for one in selected.deployments.values() if one.work_pool in found.observed.pools}
+    is_whole = not session.chosen.named and not session.chosen.is_partial
+    return {*selected.pools, *filter(None, used), *(found.observed.pools if is_whole else ())}
 
 
 def _project(session: Session) -> str:
@@ -114,6 +127,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[Line]:
     counted = document["deployments"]
     yield Line(
         f"  deployments: {counted['managed']} managed of {counted['declared']} declared, "
+        f"{len(document['orphans'])} no longer declared, "
         f"{counted['foreign']} not managed from here"
     )
     runs = document["runs"]
@@ -130,7 +144,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[Line]:
         yield Line("")
         yield Line("Left as the operator set it", "title")
         for hold in document["holds"]:
-            yield Line(f"  {safe(hold['key'])}  {safe(hold['field'])} = {value_text(hold['value'])}")
+            yield Line(f"  {hold_text(hold['key'], hold['field'], hold['value'], hold['since'])}")
     if document["orphans"]:
         yield Line("")
         yield Line("No longer declared, left on the server", "title")

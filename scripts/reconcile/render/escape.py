@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Final
 
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""The categories of characters that a terminal acts on or hides."""
 
 
 def safe(text: str) -> str:
@@ -15,7 +17,7 @@ def safe(text: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    if unicodedata.category(character) not in _INVISIBLE:
+    if unicodedata.category(character) not in INVISIBLE:
         return character
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

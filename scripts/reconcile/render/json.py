@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from reconcile.plan import Action, Change, Notice, Outcome, Plan
 from reconcile.problem import Problem
+from reconcile.render.escape import INVISIBLE
 from reconcile.wire import Counts
 
 FORMAT = 1
@@ -16,8 +19,20 @@ FORMAT = 1
 
 
 def dump(document: Any) -> str:
-    """The one JSON document of a command."""
-    return json.dumps(document, ensure_ascii=False, indent=2)
+    """The one JSON document of a command.
+
+    Letters of every language stand in it as they are; what a terminal would act on, or hide, and what is no character
+    at all (half of one, out of a name that is not UTF-8) stands as JSON's escape, which reads back the same.
+    """
+    return _OTHER.sub(_escaped, json.dumps(document, ensure_ascii=False, indent=2))
+
+
+_OTHER: Final = re.compile("[^\n\x20-\x7e\xa1-\xac\xae-\u02ff]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match.group()
+    return json.dumps(character)[1:-1] if unicodedata.category(character) in INVISIBLE else character
 
 
 def problems_document(problems: Iterable[Problem]) -> dict[str, Any]:
@@ -47,7 +62,9 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "fingerprint": _fingerprint(plan.target, changes),
         "summary": summary(plan),
         "changes": changes,
-        "holds": [{"key": str(hold.key), "field": hold.field, "value": hold.value} for hold in plan.holds],
+        "holds": [
+            {"key": str(hold.key), "field": hold.field, "value": hold.value, "since": hold.since} for hold in plan.holds
+        ],
         "orphans": [
             {
                 "key": str(orphan.key),
@@ -99,13 +116,13 @@ def error_document(message: str, hint: str) -> dict[str, Any]:
 
 
 def _change(change: Change) -> dict[str, Any]:
-    declaration = change.declaration
+    declaration, (area, environment) = change.declaration, change.place
     return {
         "action": str(change.action),
         "kind": str(change.key.kind),
         "key": str(change.key),
-        "area": declaration.area if declaration else None,
-        "environment": declaration.environment if declaration else None,
+        "area": area,
+        "environment": environment,
         "file": declaration.location.file if declaration else None,
         "line": declaration.location.line if declaration else None,
         "reason": str(change.reason) if change.reason else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from reconcile.model import Deployment, Kind, Schedule
@@ -56,21 +57,27 @@ def plan_lines(plan: Plan) -> Lines:
         if _group(change) != group:
             group = _group(change)
             yield Line("")
-            yield Line(" / ".join(group), "title")
+            yield Line(safe(" / ".join(group)), "title")
         yield from _change_lines(change)
     yield from _section("Left as the operator set it:", (_hold_text(plan, index) for index in range(len(plan.holds))))
     yield from _section(
         "No longer declared, left on the server:",
         (f"{safe(str(orphan.key))}  ({_coming(orphan.next_run)})" for orphan in plan.orphans),
     )
+    yield from _orphans_total(plan)
     yield from _section("Not managed from here, never touched:", (safe(str(key)) for key in plan.foreign))
     yield from _notices("Warnings:", plan.warnings, "warning")
-    yield from _notices("Refused, so nothing is written:", plan.refusals, "error")
+    yield from refusal_lines(plan.refusals)
     yield Line("")
     if plan.refusals:
         yield Line(f"{_count(len(plan.refusals), 'refusal')}: nothing is written.", "error")
     else:
         yield Line(total_text(plan), "title")
+
+
+def refusal_lines(refusals: Sequence[Notice]) -> Lines:
+    """Why nothing is written."""
+    yield from _notices("Refused, so nothing is written:", refusals, "error")
 
 
 def total_text(plan: Plan) -> str:
@@ -112,10 +119,10 @@ def value_text(value: Any) -> str:
 
 
 def _group(change: Change) -> tuple[str, ...]:
-    declaration = change.declaration
-    if declaration is None or declaration.area is None or declaration.environment is None:
+    area, environment = change.place
+    if area is None or environment is None:
         return ("work pools",) if change.key.kind is Kind.WORK_POOL else (str(change.key.kind),)
-    return declaration.area, declaration.environment
+    return area, environment
 
 
 def _group_order(change: Change) -> tuple[int, tuple[str, ...], str]:
@@ -134,6 +141,11 @@ def _change_lines(change: Change) -> Lines:
     if change.action is Action.CREATE:
         yield from _created_lines(change)
         return
+    if change.action is Action.DELETE:
+        why = "replaced by another" if change.declaration else "no longer declared"
+        yield Line(f"      {why}", "dim")
+    if change.action is Action.REPLACE and change.observed:
+        yield Line(f"      in place of {safe(str(change.observed.key))}, which is deleted last", "dim")
     width = min(max((len(safe(field.path)) for field in change.fields), default=0), 44)
     for field in change.fields:
         yield Line(f"      {safe(field.path):<{width}}  {_change_text(field)}")
@@ -166,6 +178,10 @@ def _is_timing(field: FieldChange, schedule: Schedule) -> bool:
 
 
 def _change_text(field: FieldChange) -> str:
+    if (field.field, field.path, field.after) == ("paused", "paused", False):
+        return "resumes: true → false"
+    if field.path.startswith("schedules.") and (field.before, field.after) == (False, True):
+        return "resumes: false → true"
     if field.before is None:
         return f"set to {value_text(field.after)}"
     if field.after is None:
@@ -175,7 +191,30 @@ def _change_text(field: FieldChange) -> str:
 
 def _hold_text(plan: Plan, index: int) -> str:
     hold = plan.holds[index]
-    return f"{safe(str(hold.key))}  {safe(hold.field)} = {value_text(hold.value)}"
+    return hold_text(str(hold.key), hold.field, hold.value, hold.since)
+
+
+def hold_text(key: str, field: str, value: Any, since: str | None) -> str:
+    """What an operator decided, and since when that has stood."""
+    told = f"  (since {_minute(since)} or earlier)" if since else ""
+    return f"{safe(key)}  {safe(field)} = {value_text(value)}{told}"
+
+
+def _minute(moment: str) -> str:
+    """A moment of the server's to the minute, in the time of here."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        return safe(moment)
+
+
+def _orphans_total(plan: Plan) -> Lines:
+    """How many of the orphans go on, and when the first of them runs."""
+    coming = sorted(datetime.fromisoformat(orphan.next_run) for orphan in plan.orphans if orphan.next_run)
+    if coming:
+        number = len(coming)
+        still = f"{_count(number, 'orphan')} still run{'s' if number == 1 else ''}, next {coming[0]:%H:%M}"
+        yield Line(f"  {still} ({coming[0]:%Y-%m-%d, %Z}); --prune deletes what is not declared", "warning")
 
 
 def _coming(next_run: str | None) -> str:

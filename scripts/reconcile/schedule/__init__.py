@@ -21,7 +21,7 @@ from reconcile.schedule.occurrences import occurrences
 from reconcile.schedule.spec import read_spec
 from reconcile.schedule.stored import read_stored, write_stored
 from reconcile.schedule.words import explain
-from reconcile.schedule.zones import canonical_zone, check_zone, is_utc, nearest_zone
+from reconcile.schedule.zones import canonical_zone, check_zone, is_utc, nearest_zone, read_day, zone_info
 
 __all__ = [
     "canonical_zone",
@@ -30,7 +30,9 @@ __all__ = [
     "is_utc",
     "nearest_zone",
     "occurrences",
+    "read_day",
     "read_spec",
     "read_stored",
     "write_stored",
+    "zone_info",
 ]

@@ -36,6 +36,7 @@ class Field:
         return int(text) if re.fullmatch(r"[0-9]{1,6}", text) else None
 
 
+_LIMIT: Final = 1000
 _MESES: Final = {"ene": "jan", "abr": "apr", "ago": "aug", "dic": "dec"}
 _LUNES_A_JUEVES: Final = {"lun": "mon", "mar": "tue", "mie": "wed", "mié": "wed", "jue": "thu"}
 _DIAS: Final = {**_LUNES_A_JUEVES, "vie": "fri", "sab": "sat", "sáb": "sat", "dom": "sun"}
@@ -88,6 +89,8 @@ def cron_faults(cron: str, day_or: bool | None) -> tuple[Fault, ...]:
     faults = tuple(fault for part, text in zip(FIELDS, texts, strict=True) if (fault := _field_fault(part, text)))
     if faults:
         return faults
+    if len(cron) > _LIMIT:
+        return (cron_fault(f"expected at most {_LIMIT:,} characters, got {len(cron):,}", "make two schedules of it"),)
     if day_or is None and _ors_days(cron):
         return (_day_or_fault(cron, texts),)
     return () if _fires(cron, day_or is not False) else (_dead_fault(cron, day_or is not False),)

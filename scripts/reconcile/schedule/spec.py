@@ -20,7 +20,7 @@ from reconcile.schedule.rrule import (
     rule_faults,
     rule_lines,
 )
-from reconcile.schedule.zones import canonical_zone, check_zone, read_local, shown
+from reconcile.schedule.zones import canonical_zone, check_zone, read_local, shown, zone_info
 
 Spec = Mapping[str, Any]
 Checked = tuple[Timing | None, tuple[Fault, ...]]
@@ -43,7 +43,7 @@ def read_spec(spec: Spec, default_timezone: str, now: datetime | None = None) ->
     zone = canonical_zone(str(said.get("timezone"))) or canonical_zone(default_timezone) or "UTC"
     timing, faults = _read(said, zone)
     if timing is not None and isinstance(timing, RRule) and now is not None:
-        faults = (*faults, *ended(timing.rrule, now))
+        faults = (*faults, *ended(timing.rrule, now.astimezone(zone_info(zone))))
     return (None if zone_fault else timing), (*((zone_fault,) if zone_fault else ()), *faults)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from importlib.util import find_spec
@@ -166,6 +166,14 @@ def read_local(value: object, zone: str, *, code: str, at: tuple[str | int, ...]
         message = f"expected a time that exists in {zone}: its clocks skip {value}"
         return Fault(code=code, message=message, hint="choose another hour", at=at)
     return moment.replace(tzinfo=place)
+
+
+def read_day(text: object) -> date | None:
+    """A day such as 2026-12-15; None where it is none."""
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _parsed(value: object) -> datetime | None:

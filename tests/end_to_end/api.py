@@ -16,6 +16,9 @@ from end_to_end.watch import BLOCKS, WATCH
 
 TERMINAL: Final = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
+TIMEOUT: Final = 60.0
+"""Seconds for one request."""
+
 
 class Api:
     """A server's API."""
@@ -26,7 +29,7 @@ class Api:
         self.home = home
         if auth is not None:
             WATCH.add("the server's password", auth[1])
-        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False, auth=auth)
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False, auth=auth)
 
     def __enter__(self) -> Self:
         return self
@@ -55,13 +58,23 @@ class Api:
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The answer. While SQLite is busy the server says so with 503, and has done nothing."""
-        response = self._client.request(method, path, json=body)
+        response = self._answer(method, path, body)
         deadline = time.monotonic() + 20
         while response.status_code == httpx.codes.SERVICE_UNAVAILABLE and time.monotonic() < deadline:
             time.sleep(0.5)
-            response = self._client.request(method, path, json=body)
+            response = self._answer(method, path, body)
         assert response.is_success, f"{response.request.url}: {response.status_code} {response.text}"
         return response.json() if response.content else None
+
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        """One request; what only reads is asked again: a server that starts runs on a busy machine can lose one."""
+        is_read = method == "GET" or path.endswith(("/filter", "/count"))
+        for _ in range(2 if is_read else 0):
+            try:
+                return self._client.request(method, path, json=body)
+            except httpx.TimeoutException:
+                continue
+        return self._client.request(method, path, json=body, timeout=2 * TIMEOUT)
 
     # What is made beside the tool
 
@@ -100,10 +113,10 @@ class Api:
     def has_deployment(self, key: str) -> bool:
         flow, _, name = key.partition("/")
         path = f"/deployments/name/{quote(flow, safe='')}/{quote(name, safe='')}"
-        return self._client.get(path).status_code == httpx.codes.OK
+        return self._answer("GET", path, None).status_code == httpx.codes.OK
 
     def has_pool(self, name: str) -> bool:
-        return self._client.get(f"/work_pools/{quote(name, safe='')}").status_code == httpx.codes.OK
+        return self._answer("GET", f"/work_pools/{quote(name, safe='')}", None).status_code == httpx.codes.OK
 
     def schedule_ids(self, key: str) -> dict[str, str]:
         return {schedule["slug"]: schedule["id"] for schedule in self.deployment(key)["schedules"]}

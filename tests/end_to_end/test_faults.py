@@ -311,12 +311,15 @@ def alive(server: Mortal) -> Iterator[Api]:
         yield api
 
 
-@pytest.mark.parametrize("applies", [4, pytest.param(204, marks=pytest.mark.long)])
+SHARES: Final = [range(4), *(pytest.param(range(at, at + 51), marks=pytest.mark.long) for at in range(0, 204, 51))]
+
+
+@pytest.mark.parametrize("seeds", SHARES, ids=str)
 def test_whatever_fails_between_tool_and_server_the_next_apply_puts_right(
-    applies: int, alive: Api, tmp_path: Path
+    seeds: range, alive: Api, tmp_path: Path
 ) -> None:
-    site, figures = Site(alive, tmp_path, f"templado-{applies}"), Figures()
-    for seed in range(applies):
+    site, figures = Site(alive, tmp_path, f"templado-{seeds.start}-{seeds.stop}"), Figures()
+    for seed in seeds:
         rate = (5, 20, 50)[seed % 3]
         with Faulty(alive.url, seed, rate) as relay:
             try:
@@ -328,7 +331,7 @@ def test_whatever_fails_between_tool_and_server_the_next_apply_puts_right(
         figures.whole[rate] += result.code == 0
         figures.faults += relay.faults
         figures.requests += len(relay.asked)
-    assert figures.applies.total() == applies
+    assert figures.applies.total() == len(seeds)
     print(figures)
 
 

@@ -125,7 +125,7 @@ def selection(desired: State, *, project: str = PROJECT, adopt: Iterable[str] | 
     return Selection(
         project=project,
         declarations=places,
-        declared=set(desired.deployments),
+        declared=desired.deployments,
         adopt=(lambda key: str(key) in adopted) if adopted else nobody,
     )
 

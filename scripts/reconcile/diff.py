@@ -36,7 +36,7 @@ def everything(_: Mark, __: Deployment) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What of the repository is acted on. `declared` holds every declared deployment, selected or not.
+    """What of the repository is acted on. `declared` holds every declared deployment by its key, selected or not.
 
     `adopt` says which unmanaged deployments may be taken over, and `adopt_from` of which other projects; `covers`
     whether a managed one that is no longer declared falls within the selection. `replaces` tells of a deployment the
@@ -46,7 +46,7 @@ class Selection:
 
     project: str
     declarations: Mapping[ResourceKey, Declaration] = field(default_factory=dict)
-    declared: Collection[str] = ()
+    declared: Mapping[str, Deployment] = field(default_factory=dict)
     adopt: Callable[[ResourceKey], bool] = nobody
     adopt_from: Collection[str] = ()
     covers: Callable[[Mark, Deployment], bool] = everything
@@ -95,7 +95,8 @@ def difference(desired: State, observed: State, selection: Selection) -> Differe
     changes: list[Change] = []
     for name, pool in sorted(desired.pools.items()):
         changes += _pool_changes(pool, observed.pools.get(name), selection, remarks)
-    replaced = _replaced(desired, observed, selection, remarks)
+    going = _replaced(observed, selection, remarks, selected=desired.deployments)
+    replaced = {name: old for name, old in going.items() if name in desired.deployments}
     for name, deployment in sorted(desired.deployments.items()):
         old = replaced.get(name)
         changes += _deployment_changes(deployment, observed.deployments.get(name), old, selection, remarks)
@@ -106,7 +107,7 @@ def difference(desired: State, observed: State, selection: Selection) -> Differe
         changes=tuple(changes),
         unchanged=total - touched - sum(1 for key in refused if key is not None),
         holds=tuple(remarks.holds),
-        orphans=tuple(_orphans(observed, selection, {old.key.name for old in replaced.values()})),
+        orphans=tuple(_orphans(observed, selection, {old.key.name for old in going.values()})),
         foreign=tuple(_foreign(observed, selection)),
         refusals=tuple(remarks.refusals),
         warnings=tuple(remarks.warnings),
@@ -132,11 +133,16 @@ def _foreign(observed: State, selection: Selection) -> Iterator[ResourceKey]:
 # Renames
 
 
-def _replaced(desired: State, observed: State, selection: Selection, remarks: _Remarks) -> dict[str, Deployment]:
-    """The deployments that stand and are to go, by the key of the one that `replaces` them."""
+def _replaced(
+    observed: State, selection: Selection, remarks: _Remarks, *, selected: Collection[str]
+) -> dict[str, Deployment]:
+    """The deployments that stand and are to go, by the key of the one that `replaces` them.
+
+    Those count too whose new one is not selected now: they wait for it, and are nobody's orphans meanwhile.
+    """
     found: dict[str, Deployment] = {}
     for key in sorted(selection.replaces):
-        new = desired.deployments.get(key.name)
+        new = selection.declared.get(key.name)
         if new is None:
             continue
         named = _named(selection.replaces[key], new, observed)
@@ -146,6 +152,8 @@ def _replaced(desired: State, observed: State, selection: Selection, remarks: _R
         of_flow = [one for one in free if one.flow == new.flow] or free
         if len(of_flow) == 1:
             found[key.name] = of_flow[0]
+        elif key.name not in selected:
+            continue
         elif of_flow:
             remarks.warnings.append(_ambiguous(key, of_flow))
         elif ours:

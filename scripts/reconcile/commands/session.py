@@ -227,7 +227,7 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
     selection = Selection(
         project=session.project,
         declarations=wanted.declarations,
-        declared=frozenset(wanted.state.deployments),
+        declared=wanted.state.deployments,
         adopt=session.permissions.adopts,
         adopt_from=session.permissions.adopt_from,
         covers=lambda mark, deployment: chosen.covers(mark, deployment, known),

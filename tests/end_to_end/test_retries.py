@@ -27,7 +27,7 @@ SILENCE: Final = Answer(status=0)
 POOL: Final = Request(method="POST", path="/work_pools/", body={"name": "p"})
 QUEUE: Final = Request(method="POST", path="/work_pools/p/queues", body={"name": "q"})
 FLOW: Final = Request(method="POST", path="/flows/", body={"name": "f"})
-DEPLOYMENT: Final = Request(method="POST", path="/deployments/", body={"name": "d"})
+DEPLOYMENT: Final = Request(method="POST", path="/deployments/", body={"name": "d", "flow_id": "3", "version": "v1"})
 VARIABLE: Final = Request(method="POST", path="/variables/", body={"name": "v"})
 CHANGE: Final = Request(method="PATCH", path="/deployments/7", body={"paused": True})
 DELETE: Final = Request(method="DELETE", path="/deployments/7")
@@ -59,12 +59,15 @@ def send(pauses: list[float]) -> Callable[..., tuple[Any, int]]:
     """Send a request to a server that gives those answers one after the other, the last one for ever."""
     from reconcile.gateway.writing import Writing
 
-    def sent(request: Request, *answers: Answer) -> tuple[Any, int]:
+    def sent(request: Request, *answers: Answer, standing: Any = ()) -> tuple[Any, int]:
+        """`standing` are the deployments that it has when it is asked."""
         left = list(answers)
 
         def answer(asked: Asked) -> Answer:
             if "/csrf-token" in asked.path:  # which the SDK asks for first
                 return refusal(404)
+            if asked.path.endswith("/deployments/filter"):
+                return Answer(body=json.dumps(standing).encode(), headers={"Content-Type": "application/json"})
             return left.pop(0) if len(left) > 1 else left[0]
 
         with Loopback(answer) as server, Writing(Target(url=server.url, origin="the test")) as writing:
@@ -113,6 +116,15 @@ def test_it_ends_after_six_tries(send: Any, pauses: list[float]) -> None:
     answer, tries = send(CHANGE, SILENCE)
     assert isinstance(answer, ServerUnreachableError)
     assert tries == 6
+
+
+@pytest.mark.parametrize("lost", [SILENCE, refusal(502), refusal(504)], ids=lambda answer: str(answer.status))
+def test_a_deployment_that_an_earlier_try_made_is_not_made_again(lost: Answer, send: Any) -> None:
+    """Its schedules would be made anew, and a run of the old ones can be left."""
+    made = {"id": "9", "version": "v1"}
+    assert send(DEPLOYMENT, lost, MADE, standing=[made]) == (made, 1)
+    assert send(DEPLOYMENT, lost, MADE, standing=[{"id": "9", "version": "v0"}]) == ({"id": "7"}, 2)
+    assert send(DEPLOYMENT, refusal(503), MADE, standing=[made]) == ({"id": "7"}, 2)  # nothing was done
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ _REFUSED_WHEN_THERE: Final = re.compile(r"/work_pools/(?:[^/]+/queues)?")
 """What answers 409 where a thing of that name stands. A deployment or a flow is upserted instead, so that a 409 means
 something else; and of a variable it must be seen whose it is."""
 
+BY_A_PROXY: Final = frozenset({502, 504})
+"""Answers that leave it open whether the server itself did what it was asked."""
+
 FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
@@ -83,14 +86,15 @@ class Writing:
 
         Every request of ours can be repeated: those that create upsert, or are refused as there already; those that
         change say the value to reach; those that delete find nothing left. What a lost answer leaves in doubt is
-        settled by the answer to the next try.
+        settled by the answer to the next try, and of a deployment by a look before it.
         """
-        in_doubt, pauses = False, self.contact.pauses(PAUSES)
+        in_doubt, is_lost, pauses = False, False, self.contact.pauses(PAUSES)
         while True:
             self._asked_to_wait = 0.0
             try:
-                return self._send(request)
+                return (self._made(request) if is_lost else None) or self._send(request)
             except ServerAnswerError as error:
+                is_lost |= error.status in BY_A_PROXY
                 if in_doubt and _was_done(request, error.status):
                     return {}
                 # With a token that has run out nothing was done, and the SDK has fetched a new one by now.
@@ -98,9 +102,25 @@ class Writing:
                 if not (outdated or error.status in RETRIED) or not self._goes_on(pauses):
                     raise
             except ServerUnreachableError:
+                is_lost |= not self._is_absent
                 if self._is_absent or not self._goes_on(pauses):
                     raise
             in_doubt = True
+
+    def _made(self, request: Request) -> Mapping[str, Any] | None:
+        """The deployment that an earlier try made, whose answer was lost; None where there is none.
+
+        Sent again, the request makes each schedule anew under another id; where the server's scheduler has just come
+        by, the run that it made for the old one is left beside that of the new one (seen with Prefect 3.8.8).
+        """
+        if (request.method, request.path) != ("POST", "/deployments/"):
+            return None
+        name, flow = request.body.get("name"), request.body.get("flow_id")
+        query = {"deployments": {"name": {"any_": [name]}}, "flows": {"id": {"any_": [flow]}}}
+        found = self._asked("POST", "/deployments/filter", query)
+        rows = found if isinstance(found, list) else []
+        made = [row for row in rows if isinstance(row, dict) and row.get("version") == request.body.get("version")]
+        return made[0] if made and isinstance(made[0].get("id"), str) else None
 
     def _goes_on(self, pauses: Iterator[float]) -> bool:
         """Wait for the next try; or not, where there is to be none."""
@@ -111,11 +131,20 @@ class Writing:
         return self.contact.between(max(jittered, min(self._asked_to_wait, LONGEST)))
 
     def _send(self, request: Request) -> Mapping[str, Any]:
-        what = f"{request.method} {request.path}"
+        body = request.body if request.method != "DELETE" else None
+        answer = self._asked(request.method, request.path, body)
+        # Whatever is created is answered with its id; without one nobody knows whether it was.
+        if not isinstance(answer, dict) or (request.method == "POST" and not isinstance(answer.get("id"), str)):
+            what = f"{request.method} {request.path}"
+            raise ServerError(f"The server's answer to {what} is not what a Prefect API answers.")
+        return answer
+
+    def _asked(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+        """The answer's JSON; an empty mapping where there is no body, None where it is no JSON. Raises ServerError."""
+        what = f"{method} {path}"
         try:
-            body = dict(request.body) if request.method != "DELETE" else None
             # The type of `path` lists the routes that the SDK knows; a route with its values filled in is none of them.
-            send = partial(self._client.request, request.method, request.path, json=body)  # type: ignore[arg-type]
+            send = partial(self._client.request, method, path, json=body and dict(body))  # type: ignore[arg-type]
             response = self._context.copy().run(send)
         except httpx.HTTPStatusError as error:
             self._is_absent = False
@@ -126,17 +155,13 @@ class Writing:
             raise unreachable(self.target, error) from None
         self.contact.answered = True
         try:
-            answer = response.json() if response.content else {}
+            return response.json() if response.content else {}
         except ValueError:
-            answer = None
-        # Whatever is created is answered with its id; without one nobody knows whether it was.
-        if not isinstance(answer, dict) or (request.method == "POST" and not isinstance(answer.get("id"), str)):
-            raise ServerError(f"The server's answer to {what} is not what a Prefect API answers.")
-        return answer
+            return None
 
     def _count(self, request: httpx.Request) -> None:
         """Of what is sent, what changes something. The SDK fetches a token first, and may fail at that already."""
-        self.requests += request.method != "GET"
+        self.requests += request.method != "GET" and not request.url.path.endswith("/filter")
 
     def _note_the_wait(self, response: httpx.Response) -> None:
         """Have a refusal at once, and do the waiting ourselves, up to a limit.

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from reconcile.diff import Difference, Selection, difference, nobody
-from reconcile.model import Cron, Deployment, Interval, Mark, Resource, Schedule, State, Timing, WorkPool, WorkQueue
+from reconcile.diff import Difference, difference
+from reconcile.model import (
+    Automation,
+    Cron,
+    Deployment,
+    GlobalLimit,
+    Interval,
+    Kind,
+    Mark,
+    Resource,
+    Schedule,
+    Secret,
+    State,
+    Timing,
+    Variable,
+    WorkPool,
+    WorkQueue,
+)
 from reconcile.observed import observed
-from reconcile.plan import Declaration, Plan
+from reconcile.plan import Action, Change, Declaration, Plan
 from reconcile.problem import Location
 from reconcile.schedule import read_spec
+from reconcile.selection import Selection, nobody
 from reconcile.wire import Snapshot
 
 ZONE = "America/Argentina/Buenos_Aires"
@@ -104,20 +121,53 @@ def pool(name: str = "compras-prod", **fields: Any) -> WorkPool:
     return WorkPool(name=name, **{**said, **fields})
 
 
-def state(*resources: Deployment | WorkPool) -> State:
+def variable(name: str = "sql_server", value: Any = "srv-sql", **fields: Any) -> Variable:
+    """A variable that the project manages."""
+    return Variable(name=name, value=value, **{"mark": MARK, **fields})
+
+
+def limit(name: str = "softland", limit: int = 2, **fields: Any) -> GlobalLimit:
+    """A limit that deployments can share."""
+    return GlobalLimit(name=name, limit=limit, **fields)
+
+
+def automation(name: str = "cierre-fallido", **fields: Any) -> Automation:
+    """An automation that does nothing when a run fails."""
+    trigger = {
+        "type": "event",
+        "posture": "Reactive",
+        "expect": ["prefect.flow-run.Failed"],
+        "threshold": 1,
+        "within": 0,
+    }
+    said: dict[str, Any] = {"trigger": trigger, "actions": ({"type": "do-nothing"},), "mark": MARK}
+    return Automation(name=name, **{**said, **fields})
+
+
+def state(*resources: Resource) -> State:
     """The resources as what is desired; without a pool among them, with the one of `pool`."""
     pools = [resource for resource in resources if isinstance(resource, WorkPool)] or [pool()]
-    deployments = [resource for resource in resources if isinstance(resource, Deployment)]
     return State(
-        pools={resource.key.name: resource for resource in pools},
-        deployments={resource.key.name: resource for resource in deployments},
+        pools={resource.name: resource for resource in pools},
+        variables={one.name: one for one in resources if isinstance(one, Variable)},
+        secrets={one.block: one for one in resources if isinstance(one, Secret)},
+        limits={one.name: one for one in resources if isinstance(one, GlobalLimit)},
+        deployments={one.key.name: one for one in resources if isinstance(one, Deployment)},
+        automations={one.name: one for one in resources if isinstance(one, Automation)},
     )
 
 
-def selection(desired: State, *, project: str = PROJECT, adopt: Iterable[str] | None = None) -> Selection:
+def deletion(observed: Resource) -> Change:
+    """A change that deletes what stands."""
+    return Change(action=Action.DELETE, key=observed.key, declaration=None, observed=observed)
+
+
+def selection(
+    desired: State, *, project: str = PROJECT, adopt: Iterable[str] | None = None, set_here: Collection[str] = ()
+) -> Selection:
     """Everything that is desired, selected; `adopt` names the deployments that may be taken over."""
     adopted = set(adopt or ())
-    declared: list[Resource] = [*desired.pools.values(), *desired.deployments.values()]
+    declared: list[Resource] = [one for kind in Kind for one in desired.of(kind).values()]
     places = {
         resource.key: Declaration(location=Location(file="deployments/compras/prod.yaml", line=number))
         for number, resource in enumerate(declared, start=1)
@@ -126,7 +176,12 @@ def selection(desired: State, *, project: str = PROJECT, adopt: Iterable[str] | 
         project=project,
         declarations=places,
         declared=desired.deployments,
+        declared_besides={
+            *(one.key for one in desired.variables.values()),
+            *(one.key for one in desired.automations.values()),
+        },
         adopt=(lambda key: str(key) in adopted) if adopted else nobody,
+        set_here=set_here,
     )
 
 

@@ -33,6 +33,19 @@ CREATABLE = PATCHABLE | {"name", "flow_id", "labels"}
 POOL_FIELDS = frozenset({"description", "concurrency_limit", "is_paused", "base_job_template"})
 QUEUE_FIELDS = frozenset({"description", "concurrency_limit", "is_paused", "priority"})
 VARIABLE_FIELDS = frozenset({"name", "value", "tags"})
+LIMIT_FIELDS = frozenset({"name", "limit", "slot_decay_per_second", "active"})
+BLOCK_FIELDS = frozenset({"name", "data", "block_type_id", "block_schema_id"})
+AUTOMATION_FIELDS = frozenset({
+    "name", "description", "enabled", "trigger", "actions", "actions_on_trigger", "actions_on_resolve", "tags",
+})  # fmt: skip
+BLOCK_TYPES = {
+    "secret": "value",
+    "github-credentials": "token",
+    "slack-webhook": "url",
+    "email-server-credentials": "password",
+}
+"""The types of blocks that hold one secret, and its field."""
+LONGEST_VALUE = 5000
 REFUSED_NULLS = {"paused": 422, "tags": 422, "schedules": 422, "parameters": 409, "enforce_parameter_schema": 409}
 
 
@@ -56,6 +69,8 @@ class FakeGateway:
         self.scheduler = FakeRuns(self._id)
         self._runs_by_hand: dict[str, Row] = {}
         self._variables_by_id: dict[str, Row] = {}
+        self._blocks: dict[str, Row] = {}
+        self._automations: dict[str, Row] = {}
 
     def read(self) -> Snapshot:
         """Everything, as the real server would put it into JSON."""
@@ -64,6 +79,10 @@ class FakeGateway:
             queues=_json(self._queues.values()),
             flows=_json(self._flows.values()),
             deployments=_json(self._as_read(row) for row in self._deployments.values()),
+            variables=_json(self._rows_of_variables()),
+            blocks=_json(_masked(row) for row in self._blocks.values()),
+            limits=_json(self._limits.values()),
+            automations=_json(self._automations.values()),
         )
 
     def write(self, request: Request) -> Mapping[str, Any]:
@@ -84,7 +103,10 @@ class FakeGateway:
         raise _refusal(404, f"{request.method} {request.path} is no route")
 
     def get(self, path: str) -> Any:
-        """A variable by its name, or a deployment by its flow's and its own."""
+        """A variable by its name, a type of blocks by its slug, or a deployment by its flow's name and its own."""
+        if slug := re.fullmatch(r"/block_types/slug/([^/]+)", path):
+            _found(BLOCK_TYPES, slug[1])
+            return {"id": _type_id(slug[1]), "slug": slug[1]}
         if named := re.fullmatch(r"/deployments/name/([^/]+)/([^/]+)", path):
             flow, name = map(unquote, named.groups())
             ids = [row["id"] for row in self._flows.values() if row["name"] == flow]
@@ -108,20 +130,32 @@ class FakeGateway:
         return frozenset(run.id for run in self.scheduler.coming(deployment_id))
 
     def rows(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], ...]:
-        """Runs, by their deployments."""
+        """Runs, by their deployments; or all blocks, masked."""
+        if path == "/block_documents/filter":
+            return self.read().blocks
         assert path == "/flow_runs/filter", path
         self.scheduler.begin(self.time)
         by_hand = (row for row in self._runs_by_hand.values() if _answers(row, query or {}))
         return (*self.scheduler.rows(query or {}), *_json(by_hand))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """What a reading POST answers: how many runs there are, or the latest of them."""
+        """What a reading POST answers: how many runs there are, or the latest of them; the form of a type of blocks."""
+        if path == "/block_schemas/filter":
+            return [{"id": type_id} for type_id in body["block_schemas"]["block_type_id"]["any_"]]
         found = sorted(self.rows("/flow_runs/filter", body), key=lambda row: row["start_time"] or "", reverse=True)
         return len(found) if path == "/flow_runs/count" else found[: body["limit"]]
 
     def limits(self) -> dict[str, int]:
         """The global concurrency limits: name to number of slots."""
         return {row["name"]: row["limit"] for row in self._limits.values()}
+
+    def secret(self, block: str) -> str | None:
+        """The value that a block keeps, by `type/name`, as whoever may read it is told."""
+        kind, _, name = block.partition("/")
+        found = (
+            row["data"] for row in self._blocks.values() if (row["block_type"]["slug"], row["name"]) == (kind, name)
+        )
+        return next((str(data[BLOCK_TYPES[kind]]) for data in found), None)
 
     def _routes(self) -> Sequence[tuple[str, str, Callable[..., Row]]]:
         deployment, pool = r"/deployments/([^/]+)", r"/work_pools/([^/]+)"
@@ -138,7 +172,14 @@ class FakeGateway:
             ("POST", rf"{pool}/queues", self._create_queue),
             ("PATCH", rf"{pool}/queues/([^/]+)", self._update_queue),
             ("POST", "/v2/concurrency_limits/", self._create_limit),
+            ("PATCH", r"/v2/concurrency_limits/([^/]+)", self._update_limit),
             ("DELETE", r"/v2/concurrency_limits/([^/]+)", self._delete_limit),
+            ("POST", "/block_documents/", self._create_block),
+            ("PATCH", r"/block_documents/([^/]+)", self._update_block),
+            ("DELETE", r"/block_documents/([^/]+)", self._delete_block),
+            ("POST", "/automations/", self._create_automation),
+            ("PUT", r"/automations/([^/]+)", self._replace_automation),
+            ("DELETE", r"/automations/([^/]+)", self._delete_automation),
             ("POST", "/variables/", self._create_variable),
             ("PATCH", r"/variables/([^/]+)", self._update_variable),
             ("DELETE", r"/variables/([^/]+)", self._delete_variable),
@@ -337,8 +378,8 @@ class FakeGateway:
         _check_template(body.get("base_job_template", {}))
         blank: Row = {"description": None, "concurrency_limit": None, "is_paused": False, "base_job_template": {}}
         pool = self._added(self._pools, {**blank, **body})
-        self._create_queue(pool["name"], {"name": "default", "description": "The work pool's default queue."})
-        return pool
+        queue = self._create_queue(pool["name"], {"name": "default", "description": "The work pool's default queue."})
+        return {**pool, "default_queue_id": queue["id"]}
 
     def _update_pool(self, name: str, body: Row) -> Row:
         pool = self._pool(name)
@@ -379,12 +420,107 @@ class FakeGateway:
             priority += 1
 
     def _create_limit(self, body: Row) -> Row:
-        return self._added(self._limits, {"name": body["name"], "limit": body["limit"]})
+        _only(body, LIMIT_FIELDS)
+        if re.search(r"[/%&><]", body["name"]):
+            raise _refusal(422, "String should match pattern '^[^/%&><]+$'")
+        if body["name"] in self.limits():
+            raise _refusal(409, "Data integrity conflict.")
+        return self._added(self._limits, {"slot_decay_per_second": 0.0, "active": True, **body})
+
+    def _update_limit(self, name: str, body: Row) -> Row:
+        _only(body, LIMIT_FIELDS)
+        self._limit(name).update(body)
+        return {}
 
     def _delete_limit(self, name: str) -> Row:
-        found = _found({row["name"]: row["id"] for row in self._limits.values()}, name)
-        self._drop_limit({"limit_id": found})
+        self._drop_limit({"limit_id": self._limit(name)["id"]})
         return {}
+
+    def _limit(self, name: str) -> Row:
+        found: Row = _found({**{row["name"]: row for row in self._limits.values()}, **self._limits}, name)
+        return found
+
+    # Blocks and automations
+
+    def _create_block(self, body: Row) -> Row:
+        _only(body, BLOCK_FIELDS)
+        if not re.fullmatch(r"[a-z0-9-]+", body["name"]):
+            raise _refusal(422, "Block document name must only contain lowercase letters, numbers, and dashes.")
+        slug = next(slug for slug in BLOCK_TYPES if _type_id(slug) == body["block_type_id"])
+        if self.secret(f"{slug}/{body['name']}") is not None:
+            raise _refusal(409, "Block already exists")
+        kept = {"name": body["name"], "data": body["data"], "block_type_id": body["block_type_id"]}
+        return _masked(self._added(self._blocks, {**kept, "block_type": {"slug": slug}}))
+
+    def _update_block(self, block_id: str, body: Row) -> Row:
+        row = _found(self._blocks, block_id)
+        row["data"] = {**(row["data"] if body.get("merge_existing_data", True) else {}), **body["data"]}
+        return {}
+
+    def _delete_block(self, block_id: str) -> Row:
+        _found(self._blocks, block_id)
+        del self._blocks[block_id]
+        return {}
+
+    def _create_automation(self, body: Row) -> Row:
+        """Names are taken as often as they are sent."""
+        return self._added(self._automations, {**self._automation(body), "created": self._now()})
+
+    def _replace_automation(self, automation_id: str, body: Row) -> Row:
+        _found(self._automations, automation_id).update(self._automation(body))
+        return {}
+
+    def _delete_automation(self, automation_id: str) -> Row:
+        _found(self._automations, automation_id)
+        del self._automations[automation_id]
+        return {}
+
+    def _automation(self, body: Row) -> Row:
+        """As it is stored: with what was left out, and another id of its trigger each time."""
+        _only(body, AUTOMATION_FIELDS)
+        if not {"name", "trigger", "actions"} <= body.keys():
+            raise _refusal(422, "Field required")
+        if body.get("description", "") is None:
+            raise _refusal(422, "Input should be a valid string")
+        blank: Row = {"description": "", "enabled": True, "tags": []}
+        lists = {
+            each: [_action(action) for action in body.get(each) or ()]
+            for each in ("actions", "actions_on_trigger", "actions_on_resolve")
+        }
+        return {**blank, **body, **lists, "trigger": self._trigger(body["trigger"])}
+
+    def _trigger(self, sent: Row) -> Row:
+        """With the server's defaults, durations as floats, and nothing that it does not know."""
+        kind = sent.get("type")
+        if kind in {"compound", "sequence"}:
+            within = sent["within"]
+            if kind == "compound" and isinstance(sent["require"], int) and sent["require"] > len(sent["triggers"]):
+                raise _refusal(422, "require must be less than or equal to the number of triggers")
+            return {
+                "type": kind,
+                "id": self._id(),
+                "triggers": [self._trigger(each) for each in sent["triggers"]],
+                "within": within if within is None else float(within),
+                **({"require": sent["require"]} if kind == "compound" else {}),
+            }
+        if kind != "event" or sent.get("posture") not in {"Reactive", "Proactive"}:
+            raise _refusal(422, "Invalid request received.")
+        within = float(sent.get("within") or 0)
+        if sent["posture"] == "Proactive":
+            within = within or 10.0
+            if within < 10:
+                raise _refusal(422, "`within` for Proactive triggers must be greater than or equal to 10 seconds")
+        sets = {name: sorted(set(sent.get(name) or ()), reverse=True) for name in ("after", "expect", "for_each")}
+        return {
+            "type": "event",
+            "id": self._id(),
+            "match": sent.get("match") or {},
+            "match_related": sent.get("match_related") or {},
+            **sets,
+            "posture": sent["posture"],
+            "threshold": sent.get("threshold", 1),
+            "within": within,
+        }
 
     # Variables
 
@@ -393,6 +529,7 @@ class FakeGateway:
 
     def _create_variable(self, body: Row) -> Row:
         _only(body, VARIABLE_FIELDS)
+        _check_variable(body)
         if body["name"] in self.variables():
             raise _refusal(409, f"A variable with the name {body['name']!r} already exists.")
         dated = {"created": self.time.isoformat(), "updated": self.time.isoformat()}
@@ -400,6 +537,7 @@ class FakeGateway:
 
     def _update_variable(self, variable_id: str, body: Row) -> Row:
         _only(body, VARIABLE_FIELDS)
+        _check_variable(body)
         _found(self._variables_by_id, variable_id).update({**body, "updated": self.time.isoformat()})
         return {}
 
@@ -493,10 +631,67 @@ def _answers(run: Row, query: Mapping[str, Any]) -> bool:
     )
 
 
+_PICKED = {
+    "deployment": "deployment_id",
+    "work-pool": "work_pool_id",
+    "work-queue": "work_queue_id",
+    "automation": "automation_id",
+}
+_ACTION_DEFAULTS: Mapping[str, Row] = {
+    "run-deployment": {"parameters": None, "job_variables": None, "schedule_after": 0.0},
+    "change-flow-run-state": {"name": None, "message": None, "force": False},
+    "send-notification": {"subject": "Prefect automated notification"},
+    "call-webhook": {"payload": ""},
+}  # fmt: skip
+
+
+def _action(sent: Row) -> Row:
+    """With the server's defaults, and nothing that it does not know."""
+    kind = str(sent.get("type"))
+    verb, _, thing = kind.partition("-")
+    known: Row = {"type": kind, **_ACTION_DEFAULTS.get(kind, {})}
+    if thing in _PICKED and verb in {"run", "pause", "resume"}:
+        known |= {"source": "selected", _PICKED[thing]: None}
+        if (sent.get("source", "selected") == "selected") != bool(sent.get(_PICKED[thing])):
+            raise _refusal(422, f"{_PICKED[thing]} is required")
+    if kind in {"send-notification", "call-webhook"}:
+        known |= {"block_document_id": sent["block_document_id"]}
+    wanted = {"change-flow-run-state": {"state"}, "send-notification": {"body"}}.get(kind, set())
+    if kind not in _ACTION_TYPES or not wanted <= sent.keys():
+        raise _refusal(422, "Invalid request received.")
+    stored = {**known, **{name: value for name, value in sent.items() if name in {*known, *wanted}}}
+    return {**stored, **({"schedule_after": float(stored["schedule_after"])} if "schedule_after" in stored else {})}
+
+
+_ACTION_TYPES = {
+    "do-nothing", "run-deployment", "cancel-flow-run", "delete-flow-run", "suspend-flow-run", "resume-flow-run",
+    "change-flow-run-state", "send-notification", "call-webhook",
+    *(f"{verb}-{thing}" for verb in ("pause", "resume") for thing in _PICKED),
+}  # fmt: skip
+
+
 def _check_slugs(slugs: list[str | None]) -> None:
     named = [slug for slug in slugs if slug is not None]
     if len(named) != len(set(named)):
         raise _refusal(409, "Data integrity conflict.")
+
+
+def _check_variable(body: Row) -> None:
+    if "tags" in body and body["tags"] is None:
+        raise _refusal(409, "tags must not be null")
+    if not re.fullmatch(r"[a-z0-9_-]+", body.get("name", "x")):
+        raise _refusal(422, "Variable name must only contain lowercase letters, numbers, and dashes or underscores.")
+    if len(json.dumps(body.get("value"), ensure_ascii=False, separators=(",", ":")).encode()) > LONGEST_VALUE:
+        raise _refusal(422, "Variable value must be less than 5000 characters")
+
+
+def _type_id(slug: str) -> str:
+    """The id of a type of blocks, and of its form."""
+    return str(UUID(int=2**64 + sum(slug.encode())))
+
+
+def _masked(block: Row) -> Row:
+    return {**block, "data": dict.fromkeys(block["data"], "********")}
 
 
 def _check_template(template: Row | None) -> None:

@@ -4,12 +4,15 @@ A folder of tests/scenarios is a case:
 
     before/         a repository that was applied earlier; laid, as always, over tests/repositories/small
     tampering.json  requests that an operator makes in the UI afterwards: [{"method", "path", "body"}]. Where an id is
-                    wanted, `<flow/name>` is the deployment's, `<flow/name#slug>` a schedule's, `<flow>` the flow's
+                    wanted, `<flow/name>` is the deployment's, `<flow/name#slug>` a schedule's, `<flow>` the flow's,
+                    `<variable name>` a variable's, `<automation name>` an automation's
     repository/     the repository as it is now
-    options.json    what the command line says: {"env": [], "area": [], "only": [], "adopt": [], "server": "http://…"}
+    options.json    what the command line says: {"env": [], "area": [], "only": [], "adopt": [], "server": "http://…"};
+                    "environ" holds environment variables
     plan.json       the plan expected, without what is empty and what differs from run to run
 
-All but plan.json may be left out; without `before/` the server is empty. Each plan is applied, and after that nothing
+All but plan.json may be left out; without `before/` the server is empty, and with an empty before/remove.txt `small`
+alone was applied. Each plan is applied, and after that nothing
 must be left to do. Adding a case is adding a folder; its plan is then written by
 
     REWRITE=1 python -m pytest tests/test_scenarios.py
@@ -26,6 +29,7 @@ import shutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -38,6 +42,7 @@ from small import copy_small, overlay
 from reconcile.apply import apply
 from reconcile.commands.options import filter_of
 from reconcile.commands.permissions import add_permissions, permissions_of
+from reconcile.commands.secret_values import secret_from_environment
 from reconcile.commands.session import Observation, Session, observe, read_files
 from reconcile.errors import ProblemsError
 from reconcile.gateway.target import Target
@@ -61,6 +66,7 @@ class Scenario:
     """A server, and the one folder that a person works in."""
 
     root: Path
+    patch: pytest.MonkeyPatch
     server: FakeGateway = field(default_factory=FakeGateway)
     requests: int = 0
 
@@ -76,6 +82,10 @@ class Scenario:
         self.requests += 1
         return self.server.post(path, body)
 
+    def get(self, path: str) -> Any:
+        self.requests += 1
+        return self.server.get(path)
+
     def write(self, request: Request) -> Mapping[str, Any]:
         return self.server.write(request)
 
@@ -88,6 +98,8 @@ class Scenario:
             overlay(files, self.root)
 
     def plan(self, options: Json) -> Observation:
+        for name, value in options.get("environ", {}).items():
+            self.patch.setenv(name, value)
         files = read_files(self.root)
         parser = ArgumentParser()
         add_permissions(parser)
@@ -104,7 +116,9 @@ class Scenario:
         return observe(session)
 
     def apply(self, found: Observation) -> list[Outcome]:
-        return list(apply(found.plan, self, flows=found.observed.flows, commit=COMMIT))
+        secret = partial(secret_from_environment, self)
+        known = found.observed
+        return list(apply(found.plan, self, flows=known.flows, commit=COMMIT, ids=known.ids(), secret=secret))
 
     def tamper(self, requests: list[Json]) -> None:
         """Do what an operator does in the UI."""
@@ -119,6 +133,10 @@ class Scenario:
     def _id(self, name: str, slug: str | None) -> str:
         snapshot = self.server.read()
         flows = {flow["name"]: flow["id"] for flow in snapshot.flows}
+        besides = {f"variable {row['name']}": row["id"] for row in snapshot.variables}
+        besides |= {f"automation {row['name']}": row["id"] for row in snapshot.automations}
+        if name in besides:
+            return str(besides[name])
         names = {flow_id: flow for flow, flow_id in flows.items()}
         deployments = {f"{names[row['flow_id']]}/{row['name']}": row for row in snapshot.deployments}
         if name not in deployments:
@@ -150,18 +168,18 @@ def told(plan: Plan, root: Path) -> Json:
 @pytest.fixture
 def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scenario:
     monkeypatch.setenv("RECONCILE_CACHE", str(tmp_path / "cache"))
-    return Scenario(root=tmp_path / "repository")
+    return Scenario(root=tmp_path / "repository", patch=monkeypatch)
 
 
 def arrange(case: Path, scenario: Scenario) -> Json:
     """The server as the case has it, and the repository as it is now. Answers the options."""
+    options: Json = load(case / "options.json", {})
     if (case / "before").is_dir():
         scenario.check_out(case / "before")
-        outcomes = scenario.apply(scenario.plan({}))
+        outcomes = scenario.apply(scenario.plan({"environ": options.get("environ", {})}))
         assert {outcome.status for outcome in outcomes} == {Status.DONE}
     scenario.tamper(load(case / "tampering.json", []))
     scenario.check_out(case / "repository")
-    options: Json = load(case / "options.json", {})
     return options
 
 
@@ -208,16 +226,21 @@ def test_a_refusal_names_its_way_out(case: Path, scenario: Scenario) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_is_foreign_or_orphaned_is_not_touched(case: Path, scenario: Scenario) -> None:
     options = arrange(case, scenario)
-    before = {row["id"]: row for row in scenario.server.read().deployments}
+    before = rows(scenario.server.read())
     found = scenario.plan(options)
     if not found.plan.refusals:
         scenario.apply(found)
-    after = {row["id"]: row for row in scenario.server.read().deployments}
-    left = {key.name for key in found.plan.foreign} | {orphan.key.name for orphan in found.plan.orphans}
-    untouched = [one for name, one in found.observed.deployments.items() if name in left]
+    after = rows(scenario.server.read())
+    left = {*found.plan.foreign, *(orphan.key for orphan in found.plan.orphans)}
+    untouched = [one for key in left if (one := found.observed.standing(key)) is not None]
     assert len(untouched) == len(left)
-    for deployment in untouched:
-        assert after[deployment.id or ""] == before[deployment.id or ""]
+    for resource in untouched:
+        assert after[resource.id or ""] == before[resource.id or ""]
+
+
+def rows(snapshot: Snapshot) -> dict[str, Mapping[str, Any]]:
+    """What can carry a mark, by its id."""
+    return {row["id"]: row for row in (*snapshot.deployments, *snapshot.variables, *snapshot.automations)}
 
 
 def test_environments_of_two_servers_on_one_server_after_all(scenario: Scenario) -> None:

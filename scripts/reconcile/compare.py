@@ -6,12 +6,14 @@ Representation is no difference: `src\basic.py` and `src/basic.py`, 1 and 1.0, n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from reconcile.model import NOTHING, ConcurrencyLimit, Deployment, Schedule, WorkPool
+from reconcile.plan import FieldChange
 from reconcile.pull import SET_WORKING_DIRECTORY, canonical_directory, canonical_entrypoint
 from reconcile.schedule import write_stored
+from reconcile.secrets import mask
 
 NO_PARAMETERS: Final = {"type": "object", "properties": {}}
 """How the server stores the schema of a flow without parameters, whatever empty form was sent."""
@@ -119,11 +121,11 @@ def _alike(schedule: Schedule, candidates: Sequence[Schedule]) -> Schedule | Non
 
 
 def _of_limit(limit: ConcurrencyLimit) -> dict[str, Any]:
+    """Of a limit that is shared the number is not the deployment's."""
     return {
-        "limit": limit.limit,
+        **({"shared": limit.shared} if limit.shared else {"limit": limit.limit}),
         "collision_strategy": limit.collision_strategy,
         "grace_period_seconds": limit.grace_period_seconds,
-        **({"shared": limit.shared} if limit.shared else {}),
     }
 
 
@@ -135,3 +137,43 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+# What differs, leaf by leaf
+
+
+def flattened(path: str, before: Any, after: Any, *, name: str | None = None) -> Iterator[FieldChange]:
+    """The leaves that differ between two values, as field changes. A parameter's value is shown whole."""
+    name = name or path
+    for at, old, new in _differing((path,), before, after, depth=2 if name == "parameters" else 12):
+        before, after = (None if value is _ABSENT else mask(value, at[-1]) for value in (old, new))
+        yield FieldChange(path=".".join(at), field=name, before=before, after=after)
+
+
+_ABSENT: Final = object()
+
+
+def _differing(
+    at: tuple[str, ...], before: Any, after: Any, *, depth: int
+) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    absent = (before is _ABSENT) + (after is _ABSENT)
+    if not absent and same(before, after):
+        return
+    old, new = (None if value is _ABSENT else children(value) for value in (before, after))
+    if absent or len(at) >= depth or old is None or new is None:
+        yield at, before, after
+        return
+    for key in sorted({*old, *new}):
+        yield from _differing((*at, key), old.get(key, _ABSENT), new.get(key, _ABSENT), depth=depth)
+
+
+def children(value: Any) -> dict[str, Any] | None:
+    """The parts of a value that are worth showing one by one: a mapping's, or those of a list of one-key steps."""
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) and len(item) == 1 for item in value):
+        return {
+            f"{index}.{next(iter(item)).rpartition('.')[2]}": next(iter(item.values()))
+            for index, item in enumerate(value)
+        }
+    return None

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from reconcile.compare import WRITTEN, canonical, comparable, desired_template, of_schedule, paired, same, written
+from reconcile.compare import (
+    WRITTEN,
+    canonical,
+    children,
+    comparable,
+    desired_template,
+    flattened,
+    of_schedule,
+    paired,
+    same,
+    written,
+)
 from reconcile.fingerprint import Fingerprint, active_code, digest, read_version, schedule_code
 from reconcile.model import (
     DEPLOYMENT_FIELDS,
     NOTHING,
     Deployment,
-    Mark,
+    Kind,
     Owner,
     ResourceKey,
     Schedule,
@@ -22,37 +33,8 @@ from reconcile.model import (
 )
 from reconcile.plan import Action, Change, Declaration, FieldChange, Hold, Notice, Orphan, Reason
 from reconcile.secrets import mask
-
-
-def nobody(_: ResourceKey) -> bool:
-    """Adopts nothing."""
-    return False
-
-
-def everything(_: Mark, __: Deployment) -> bool:
-    """Covers every area and environment."""
-    return True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What of the repository is acted on. `declared` holds every declared deployment by its key, selected or not.
-
-    `adopt` says which unmanaged deployments may be taken over, and `adopt_from` of which other projects; `covers`
-    whether a managed one that is no longer declared falls within the selection. `replaces` tells of a deployment the
-    name on the server of the one that it takes the place of, for the area that this may have been of; `release` whose
-    holds end, and `report_drift` the environments in which what was changed in the UI is left as it is.
-    """
-
-    project: str
-    declarations: Mapping[ResourceKey, Declaration] = field(default_factory=dict)
-    declared: Mapping[str, Deployment] = field(default_factory=dict)
-    adopt: Callable[[ResourceKey], bool] = nobody
-    adopt_from: Collection[str] = ()
-    covers: Callable[[Mark, Deployment], bool] = everything
-    replaces: Mapping[ResourceKey, Callable[[str], str | None]] = field(default_factory=dict)
-    release: Collection[str] = ()
-    report_drift: Collection[str] = ()
+from reconcile.selection import Remarks, Selection, is_adopted, not_ours
+from reconcile.side import side_changes, side_orphans, side_total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +62,10 @@ class _Found:
     released: bool = False
 
 
-@dataclass(slots=True)
-class _Remarks:
-    """What is said of a comparison besides its changes."""
-
-    holds: list[Hold] = field(default_factory=list)
-    refusals: list[Notice] = field(default_factory=list)
-    warnings: list[Notice] = field(default_factory=list)
-
-
 def difference(desired: State, observed: State, selection: Selection) -> Difference:
     """Compare. The order of the answer depends on names alone, not on the order of files or of the server's answers."""
-    remarks = _Remarks()
-    changes: list[Change] = []
+    remarks = Remarks()
+    changes: list[Change] = [*side_changes(desired, observed, selection, remarks)]
     for name, pool in sorted(desired.pools.items()):
         changes += _pool_changes(pool, observed.pools.get(name), selection, remarks)
     going = _replaced(observed, selection, remarks, selected=desired.deployments)
@@ -100,14 +73,16 @@ def difference(desired: State, observed: State, selection: Selection) -> Differe
     for name, deployment in sorted(desired.deployments.items()):
         old = replaced.get(name)
         changes += _deployment_changes(deployment, observed.deployments.get(name), old, selection, remarks)
-    refused = {notice.key for notice in remarks.refusals}
     touched = sum(change.action is not Action.DELETE for change in changes)
-    total = len(desired.pools) + len(desired.deployments)
+    total = len(desired.pools) + len(desired.deployments) + side_total(desired, observed)
     return Difference(
-        changes=tuple(changes),
-        unchanged=total - touched - sum(1 for key in refused if key is not None),
+        changes=tuple(sorted(changes, key=lambda change: list(Kind).index(change.key.kind))),
+        unchanged=total - touched - sum(1 for notice in remarks.refusals if notice.key is not None),
         holds=tuple(remarks.holds),
-        orphans=tuple(_orphans(observed, selection, {old.key.name for old in going.values()})),
+        orphans=(
+            *_orphans(observed, selection, {old.key.name for old in going.values()}),
+            *side_orphans(observed, selection),
+        ),
         foreign=tuple(_foreign(observed, selection)),
         refusals=tuple(remarks.refusals),
         warnings=tuple(remarks.warnings),
@@ -134,7 +109,7 @@ def _foreign(observed: State, selection: Selection) -> Iterator[ResourceKey]:
 
 
 def _replaced(
-    observed: State, selection: Selection, remarks: _Remarks, *, selected: Collection[str]
+    observed: State, selection: Selection, remarks: Remarks, *, selected: Collection[str]
 ) -> dict[str, Deployment]:
     """The deployments that stand and are to go, by the key of the one that `replaces` them.
 
@@ -202,7 +177,7 @@ def _still_declared(key: ResourceKey, old: ResourceKey) -> Notice:
     )
 
 
-def _replace(desired: Deployment, old: Deployment, declaration: Declaration | None, remarks: _Remarks) -> Change:
+def _replace(desired: Deployment, old: Deployment, declaration: Declaration | None, remarks: Remarks) -> Change:
     """One made in the place of another: what tells them apart."""
     stored = read_version(old.version)
     remarks.holds += _holds(desired, old, stored)
@@ -229,7 +204,7 @@ def _replace(desired: Deployment, old: Deployment, declaration: Declaration | No
 
 
 def _deployment_changes(
-    desired: Deployment, observed: Deployment | None, old: Deployment | None, selection: Selection, remarks: _Remarks
+    desired: Deployment, observed: Deployment | None, old: Deployment | None, selection: Selection, remarks: Remarks
 ) -> Iterator[Change]:
     declaration = selection.declarations.get(desired.key)
     if observed is None and old is not None:
@@ -244,14 +219,14 @@ def _deployment_changes(
 
 
 def _standing_changes(
-    desired: Deployment, observed: Deployment, selection: Selection, remarks: _Remarks
+    desired: Deployment, observed: Deployment, selection: Selection, remarks: Remarks
 ) -> Iterator[Change]:
     """What changes a deployment that stands, be it ours or one to be taken over."""
-    refusal = _not_ours(desired, observed, selection)
+    refusal = not_ours(desired, observed, selection)
     if refusal is not None:
         remarks.refusals.append(refusal)
         return
-    adopted = observed.mark is None or observed.mark.project != selection.project
+    adopted = is_adopted(observed, selection)
     # What git owned at the last apply of another project says nothing of what it owns here.
     stored = None if adopted else read_version(observed.version)
     released = desired.key.name in selection.release
@@ -314,26 +289,6 @@ def _resumes(desired: Deployment, found: Iterable[_Found], *, released: bool) ->
             yield Notice(code="resumes", key=str(desired.key), message=f"{desired.key} resumes{what}: {why}.")
 
 
-def _not_ours(desired: Deployment, observed: Deployment, selection: Selection) -> Notice | None:
-    if observed.mark is None and not selection.adopt(desired.key):
-        return Notice(
-            code="unmanaged",
-            key=str(desired.key),
-            message=f"{desired.key} stands on the server already and is not managed from here; to take it over as it "
-            f'is declared, run again with --adopt "{desired.key}" (or --adopt-all).',
-        )
-    project = observed.mark.project if observed.mark else selection.project
-    if observed.mark is not None and project not in {selection.project, *selection.adopt_from}:
-        return Notice(
-            code="other-project",
-            key=str(desired.key),
-            message=f"{desired.key} belongs to the project {project!r} (tag {observed.mark.tag!r}); take its entry out "
-            f"of that project's files and run again with --adopt-from {project}, which takes it over as it stands, or "
-            "give this one another name.",
-        )
-    return None
-
-
 def _field_differences(
     desired: Deployment, observed: Deployment, stored: Fingerprint | None, *, released: bool = False
 ) -> Iterator[_Found]:
@@ -349,7 +304,7 @@ def _field_differences(
         reason = Reason.DRIFT if left else _reason(stored, rule.code, wanted, standing)
         if rule.name == "parameter_schema" and reason is Reason.FILES:
             reason = Reason.SOURCE
-        shown = tuple(_as_written(change, desired, observed) for change in _flattened(rule.name, standing, wanted))
+        shown = tuple(_as_written(change, desired, observed) for change in flattened(rule.name, standing, wanted))
         yield _Found(changes=shown, reason=reason, released=left)
 
 
@@ -362,7 +317,7 @@ def _as_written(change: FieldChange, desired: Deployment, observed: Deployment) 
 
 
 def _at(path: str, name: str, value: Any) -> Any:
-    """The value at a path of `_flattened`, fit to be shown."""
+    """The value at a path of `flattened`, fit to be shown."""
     found = {".".join(at): leaf for at, leaf in _reached((name,), value)}
     return mask(found.get(path), path.rpartition(".")[2])
 
@@ -370,7 +325,7 @@ def _at(path: str, name: str, value: Any) -> Any:
 def _reached(at: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every part of a value at every depth, by its path."""
     yield at, value
-    for key, item in (_children(value) or {}).items():
+    for key, item in (children(value) or {}).items():
         yield from _reached((*at, key), item)
 
 
@@ -470,7 +425,7 @@ def _schedule_changes(wanted: Schedule | None, standing: Schedule | None) -> Ite
         return
     if standing.slug is None:
         yield FieldChange(path=f"{path}.slug", field="schedules", before=None, after=wanted.slug)
-    yield from _flattened(path, of_schedule(standing), of_schedule(wanted), name="schedules")
+    yield from flattened(path, of_schedule(standing), of_schedule(wanted), name="schedules")
 
 
 def _mark_difference(desired: Deployment, observed: Deployment) -> _Found:
@@ -500,7 +455,7 @@ def _created(desired: Deployment) -> Iterator[FieldChange]:
 
 
 def _pool_changes(
-    desired: WorkPool, observed: WorkPool | None, selection: Selection, remarks: _Remarks
+    desired: WorkPool, observed: WorkPool | None, selection: Selection, remarks: Remarks
 ) -> Iterator[Change]:
     declaration = selection.declarations.get(desired.key)
     if observed is None:
@@ -579,9 +534,9 @@ def _template_changes(desired: WorkPool, observed: WorkPool | None) -> Iterator[
     if same(wanted, standing):
         return
     before, after = _defaults(standing), _defaults(wanted)
-    yield from _flattened("job_defaults", before, after, name="job_template")
+    yield from flattened("job_defaults", before, after, name="job_template")
     if not same(_without_defaults(standing), _without_defaults(wanted)):
-        yield from _flattened(
+        yield from flattened(
             "base_job_template", _without_defaults(standing), _without_defaults(wanted), name="job_template"
         )
 
@@ -624,43 +579,6 @@ def _overall(reasons: Iterable[Reason]) -> Reason:
     if found <= {Reason.FILES, Reason.SOURCE}:
         return Reason.SOURCE if found == {Reason.SOURCE} else Reason.FILES
     return Reason.DRIFT if found == {Reason.DRIFT} else Reason.BOTH
-
-
-def _flattened(path: str, before: Any, after: Any, *, name: str | None = None) -> Iterator[FieldChange]:
-    """The leaves that differ between two values, as field changes. A parameter's value is shown whole."""
-    name = name or path
-    for at, old, new in _differing((path,), before, after, depth=2 if name == "parameters" else 12):
-        before, after = (None if value is _ABSENT else mask(value, at[-1]) for value in (old, new))
-        yield FieldChange(path=".".join(at), field=name, before=before, after=after)
-
-
-_ABSENT: Final = object()
-
-
-def _differing(
-    at: tuple[str, ...], before: Any, after: Any, *, depth: int
-) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    absent = (before is _ABSENT) + (after is _ABSENT)
-    if not absent and same(before, after):
-        return
-    old, new = (None if value is _ABSENT else _children(value) for value in (before, after))
-    if absent or len(at) >= depth or old is None or new is None:
-        yield at, before, after
-        return
-    for key in sorted({*old, *new}):
-        yield from _differing((*at, key), old.get(key, _ABSENT), new.get(key, _ABSENT), depth=depth)
-
-
-def _children(value: Any) -> dict[str, Any] | None:
-    """The parts of a value that are worth showing one by one: a mapping's, or those of a list of one-key steps."""
-    if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items()}
-    if isinstance(value, list) and value and all(isinstance(item, Mapping) and len(item) == 1 for item in value):
-        return {
-            f"{index}.{next(iter(item)).rpartition('.')[2]}": next(iter(item.values()))
-            for index, item in enumerate(value)
-        }
-    return None
 
 
 def _leaves(at: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -26,13 +26,13 @@ Origins = dict[KeyPath, "Origin"]
 DEEP: Final = frozenset({"job_variables"})
 """Fields whose mappings merge at every depth."""
 
-SHALLOW: Final = frozenset({"parameters"})
+SHALLOW: Final = frozenset({"parameters", "watchdog", "notify"})
 """Fields whose mappings merge, while each value in them replaces whole."""
 
 _TIMINGS: Final = frozenset({"cron", "interval", "rrule"})
 TIMING: Final = _TIMINGS | {"use"}
 _MERGED: Final = DEEP | SHALLOW | {"schedules", "tags"}
-TIMING_DETAILS: Final = frozenset({"timezone", "allow_utc", "day_or", "anchor_date", "start"})
+TIMING_DETAILS: Final = frozenset({"timezone", "allow_utc", "day_or", "anchor_date", "start", "except"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,9 +94,9 @@ class Repository:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What one area sees in one environment: its rules, sources and named schedules.
+    """What one area sees in one environment: its rules, sources, named schedules and calendars.
 
-    `shared` are the files that can declare sources and schedules for it.
+    `shared` are the files that can declare sources, schedules and calendars for it.
     """
 
     area: str
@@ -105,10 +105,11 @@ class Scope:
     default_timezone: str
     sources: Mapping[str, tuple[Layer, ...]]
     schedules: Mapping[str, Layer]
+    calendars: Mapping[str, Layer] = field(default_factory=dict)
     shared: tuple[Document, ...] = ()
 
     def at_fault(self, kind: str, name: str) -> bool:
-        """Whether a source or schedule of that name may well be declared, but in a way that could not be read."""
+        """Whether a source, schedule or calendar of that name may well be declared, but could not be read."""
         return any(document.at_fault((kind, name)) for document in self.shared)
 
 
@@ -189,10 +190,12 @@ def scope_of(repository: Repository, area: str, environment: str) -> Scope | Non
     sharing = [document for document in (repository.shared, files.shared) if document is not None]
     sources: dict[str, tuple[Layer, ...]] = {}
     schedules: dict[str, Layer] = {}
+    calendars: dict[str, Layer] = {}
     for document in sharing:
         for layer in _named(document, ("sources",)):
             sources[str(layer.at[-1])] = (*sources.get(str(layer.at[-1]), ()), layer)
         schedules.update({str(layer.at[-1]): layer for layer in _named(document, ("schedules",))})
+        calendars.update({str(layer.at[-1]): layer for layer in _named(document, ("calendars",))})
     for layer in _named(repository.environments, ("environments", environment, "sources")):
         sources[str(layer.at[-1])] = (*sources.get(str(layer.at[-1]), ()), layer)
     return Scope(
@@ -202,6 +205,7 @@ def scope_of(repository: Repository, area: str, environment: str) -> Scope | Non
         default_timezone=str(repository.environments.data.get("default_timezone") or "UTC"),
         sources=sources,
         schedules=schedules,
+        calendars=calendars,
         shared=tuple(sharing),
     )
 
@@ -344,6 +348,8 @@ def _lay_schedule(
         if value is None:
             merged.pop(name, None)
             _forget(origins, place)
+            if name in TIMING_DETAILS and not _TIMINGS & merged.keys():
+                merged[name] = None  # the shared schedule that may come below has it unset, too
         elif name in SHALLOW and isinstance(value, dict):
             merged[name] = _merged(merged.get(name), value, origins, place, source, deep=False)
         else:
@@ -371,9 +377,11 @@ def _use_named(fields: dict[str, Any], scope: Scope, origins: Origins | None) ->
             continue
         own = {} if origins is None else {at: kept for at, kept in origins.items() if at[:2] == ("schedules", slug)}
         below = _lay_schedule({}, named.data, origins, slug, named.origin)
-        resolved[slug] = {key: value for key, value in {**below, **said}.items() if key != "use"}
+        resolved[slug] = {key: value for key, value in {**below, **said}.items() if key != "use" and value is not None}
         if below.get("parameters") and said.get("parameters"):
             resolved[slug]["parameters"] = {**below["parameters"], **said["parameters"]}
+        for unset in (key for key, value in said.items() if value is None):
+            _forget(origins, ("schedules", slug, unset))
         if origins is not None:
             origins.update(own)
     fields["schedules"] = resolved

@@ -27,7 +27,15 @@ class Kind(StrEnum):
     """The kinds of resources, in the order in which they are created."""
 
     WORK_POOL = "work-pool"
+    VARIABLE = "variable"
+    SECRET = "secret"  # noqa: S105 # a kind
+    CONCURRENCY_LIMIT = "concurrency-limit"
     DEPLOYMENT = "deployment"
+    AUTOMATION = "automation"
+
+
+EVERYWHERE: Final = "all"
+"""What a mark has for an area or an environment where a shared file declares it: no other may be called so."""
 
 
 class Owner(StrEnum):
@@ -106,7 +114,8 @@ Timing = Cron | Interval | RRule
 class Schedule:
     """When a deployment runs. `slug` names it within its deployment; one made in the UI may have none.
 
-    `active` None: not declared, the operator's. `updated` is when the server last saw it change, ISO 8601.
+    `active` None: not declared, the operator's. `updated` is when the server last saw it change, ISO 8601. `meaning`
+    says in words what the files say of the timing, where its own words would say less: which calendar it leaves out.
     """
 
     slug: str | None
@@ -115,13 +124,15 @@ class Schedule:
     active: bool | None = None
     id: str | None = field(default=None, compare=False)
     updated: str | None = field(default=None, compare=False)
+    meaning: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConcurrencyLimit:
     """How many runs of a deployment may run at once, and what happens to one more.
 
-    `shared` is the name of a limit of the server that other deployments use too; `id` is the server's.
+    `shared` is the name of a limit of the server that other deployments use too, whose `limit` is its own affair; `id`
+    is the server's.
     """
 
     limit: int
@@ -207,16 +218,142 @@ class WorkPool:
         return ResourceKey(kind=Kind.WORK_POOL, name=self.name)
 
 
-Resource = WorkPool | Deployment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A named value that flows and job variables can read. Prefect keeps any JSON of up to 5,000 characters."""
+
+    name: str
+    value: Any
+    tags: tuple[str, ...] = ()
+    mark: Mark | None = None
+    id: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its name, which names it on a server."""
+        return ResourceKey(kind=Kind.VARIABLE, name=self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A block that keeps a secret: that it is there is all that is ever known of it here.
+
+    `block_type` is the slug of the block's type. `from_env` names the variable of the environment that its value comes
+    from where it is to be made; `expires` is the day (ISO 8601) on which the secret stops to be valid. `capabilities`
+    are what a block that stands can do (`notify`), None where that is not known.
+    """
+
+    name: str
+    block_type: str = "secret"
+    from_env: str | None = field(default=None, compare=False)
+    expires: str | None = field(default=None, compare=False)
+    capabilities: tuple[str, ...] | None = field(default=None, compare=False)
+    id: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its name, which names it on a server among the blocks of its type."""
+        return ResourceKey(kind=Kind.SECRET, name=self.name)
+
+    @property
+    def block(self) -> str:
+        """The block as Prefect's placeholders name it: `type/name`."""
+        return f"{self.block_type}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalLimit:
+    """A limit of the server that several deployments and tasks can share: so many slots at once."""
+
+    name: str
+    limit: int
+    slot_decay_per_second: float = 0.0
+    id: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its name, which names it on a server."""
+        return ResourceKey(kind=Kind.CONCURRENCY_LIMIT, name=self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Automation:
+    """What the server does by itself when something happens, in Prefect's own form, with names in place of ids."""
+
+    name: str
+    trigger: Mapping[str, Any]
+    actions: tuple[Mapping[str, Any], ...]
+    actions_on_trigger: tuple[Mapping[str, Any], ...] = ()
+    actions_on_resolve: tuple[Mapping[str, Any], ...] = ()
+    description: str | None = None
+    enabled: bool = True
+    tags: tuple[str, ...] = ()
+    mark: Mark | None = None
+    id: str | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> ResourceKey:
+        """Its name. The server lets several have one name; of ours there is one."""
+        return ResourceKey(kind=Kind.AUTOMATION, name=self.name)
+
+
+Resource = WorkPool | Variable | Secret | GlobalLimit | Deployment | Automation
+Marked = Variable | Deployment | Automation
+"""What carries a mark, so that it is known whose it is: only that is ever deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Everything that is desired, or everything that was observed. `flows`: flow name to its id on the server."""
+    """Everything that is desired, or everything that was observed, by name.
+
+    `secrets` are by `type/name`: the blocks of another type may have the same name. `flows`: flow name to its id on the
+    server.
+    """
 
     pools: Mapping[str, WorkPool] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    limits: Mapping[str, GlobalLimit] = field(default_factory=dict)
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    automations: Mapping[str, Automation] = field(default_factory=dict)
     flows: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, kind: Kind) -> Mapping[str, Resource]:
+        """The resources of one kind."""
+        found: dict[Kind, Mapping[str, Resource]] = {
+            Kind.WORK_POOL: self.pools,
+            Kind.VARIABLE: self.variables,
+            Kind.SECRET: self.secrets,
+            Kind.CONCURRENCY_LIMIT: self.limits,
+            Kind.DEPLOYMENT: self.deployments,
+            Kind.AUTOMATION: self.automations,
+        }
+        return found[kind]
+
+    def marked(self, kind: Kind) -> Mapping[str, Marked]:
+        """The resources of one kind that can carry a mark."""
+        return {name: one for name, one in self.of(kind).items() if isinstance(one, Marked)}
+
+    def standing(self, key: ResourceKey) -> Marked | None:
+        """The resource of that key, if it can carry a mark."""
+        return self.marked(key.kind).get(key.name)
+
+    def ids(self) -> dict[ResourceKey, str]:
+        """The server's ids, by what things are called. A block goes by `type/name`, whatever its own key says.
+
+        A queue goes by `pool/queue`, as of its pool's kind.
+        """
+        found = {
+            ResourceKey(kind=kind, name=name): one.id
+            for kind in Kind
+            for name, one in self.of(kind).items()
+            if one.id is not None
+        }
+        for pool in self.pools.values():
+            for queue in pool.queues:
+                if queue.id is not None:
+                    found[ResourceKey(kind=Kind.WORK_POOL, name=f"{pool.name}/{queue.name}")] = queue.id
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,12 +44,8 @@ def create_deployment(desired: Deployment, flow_id: str, commit: str, *, replace
         "version": version,
         **({"labels": labels} if labels else {}),
     }
-    limit = desired.concurrency_limit
-    if limit is not None:
+    if desired.concurrency_limit is not None:
         body.update(_field(desired, "concurrency_limit"))
-    if limit is not None and limit.shared:
-        del body["concurrency_limit"]
-        body["global_concurrency_limit_id"] = limit.id
     return Request(method="POST", path="/deployments/", body=body)
 
 
@@ -104,9 +100,20 @@ def update_deployment(change: Change, commit: str) -> Iterator[Request]:
     reached = replace(desired, **{name: value for name, value in along.items() if name not in fields})
     for name in sorted(fields - {"schedules"}):
         body.update(_field(reached, name))
-    if "concurrency_limit" in fields and observed.concurrency_limit and observed.concurrency_limit.shared:
+    wanted, standing = desired.concurrency_limit, observed.concurrency_limit
+    if "concurrency_limit" in fields and standing and standing.shared and not (wanted and wanted.shared):
         yield from _unlinked(observed, body)
+    if "concurrency_limit" in fields and wanted and wanted.shared and standing and not standing.shared:
+        yield from _without_own_limit(observed)
     yield Request(method="PATCH", path=_path(observed), body=body)
+
+
+def _without_own_limit(observed: Deployment) -> Iterator[Request]:
+    """The deployment's own limit would stay behind when another is linked, and be in the way of the next own one.
+
+    Deleted while it is linked, it takes nothing along but the link.
+    """
+    yield Request(method="DELETE", path=f"/v2/concurrency_limits/{quote(f'deployment:{observed.id}')}")
 
 
 def _unlinked(observed: Deployment, body: dict[str, Any]) -> Iterator[Request]:
@@ -166,6 +173,9 @@ def _limit(desired: Deployment) -> dict[str, Any]:
     options: dict[str, Any] = {"collision_strategy": limit.collision_strategy}
     if limit.grace_period_seconds is not None:
         options["grace_period_seconds"] = limit.grace_period_seconds
+    if limit.shared:
+        # With a number beside it, that would rewrite the limit of all the others.
+        return {"global_concurrency_limit_id": limit.id, "concurrency_options": options}
     return {"concurrency_limit": limit.limit, "concurrency_options": options}
 
 

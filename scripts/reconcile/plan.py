@@ -7,7 +7,7 @@ from dataclasses import field as data_field
 from enum import StrEnum
 from typing import Any
 
-from reconcile.model import Deployment, Mark, Resource, ResourceKey
+from reconcile.model import EVERYWHERE, Mark, Marked, Resource, ResourceKey
 from reconcile.problem import Location
 
 
@@ -46,7 +46,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """Where a desired resource is declared, and for whom. A pool has neither area nor environment."""
+    """Where a desired resource is declared, and for whom. None: for all; a pool has neither area nor environment."""
 
     location: Location
     area: str | None = None
@@ -71,10 +71,16 @@ class Change:
 
     @property
     def place(self) -> tuple[str | None, str | None]:
-        """The area and environment that it belongs to: as declared, or as the mark of what goes says."""
+        """The area and environment that it belongs to, as declared, or as the mark of what goes says; None: to all."""
         if self.declaration is not None:
             return self.declaration.area, self.declaration.environment
-        mark = self.observed.mark if isinstance(self.observed, Deployment) else None
+        area, environment = self.owner
+        return (None if area == EVERYWHERE else area, None if environment == EVERYWHERE else environment)
+
+    @property
+    def owner(self) -> tuple[str | None, str | None]:
+        """The area and environment of the mark that stands; `all` where files declare it that are shared."""
+        mark = self.observed.mark if isinstance(self.observed, Marked) else None
         return (mark.area, mark.environment) if mark else (None, None)
 
 
@@ -93,7 +99,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Orphan:
-    """A managed deployment that no file declares any more. `next_run` is when it next runs, ISO 8601, or None."""
+    """What is managed and no file declares any more. `next_run` is when a deployment next runs, ISO 8601, or None."""
 
     key: ResourceKey
     mark: Mark

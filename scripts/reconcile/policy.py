@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
-from reconcile.model import Deployment
+from reconcile.model import Deployment, Kind, Secret
 from reconcile.plan import Notice, Orphan, Plan
 from reconcile.pull import tokens_given
 from reconcile.rules import Rules
@@ -82,12 +82,37 @@ def pause_warnings(pauses: Mapping[str, Mapping[str, Any]], today: date) -> Iter
             )
 
 
+SOON: Final = timedelta(days=30)
+"""How long before the end of a secret plans speak of it."""
+
+
+def expiry_warnings(secrets: Iterable[Secret], today: date) -> Iterator[Notice]:
+    """A warning for each secret that ends soon, or has ended."""
+    for secret in sorted(secrets, key=lambda one: one.block):
+        end = read_day(secret.expires)
+        if end is None or end - today > SOON:
+            continue
+        left = (end - today).days
+        when = f"expired on {end}" if left < 0 else f"expires on {end}, {_days(left)}"
+        yield Notice(
+            code="secret-expired" if left < 0 else "secret-expires",
+            key=str(secret.key),
+            message=f"The secret {secret.name} {when}; renew it with `secret set {secret.name}`, then write its day.",
+        )
+
+
+def _days(left: int) -> str:
+    return {0: "today", 1: "tomorrow"}.get(left, f"in {left} days")
+
+
 def with_next_runs(plan: Plan, observed: Mapping[str, Deployment], now: datetime) -> Plan:
     """The plan with what each orphan will still run."""
     return replace(plan, orphans=tuple(_with_next_run(orphan, observed, now) for orphan in plan.orphans))
 
 
 def _with_next_run(orphan: Orphan, observed: Mapping[str, Deployment], now: datetime) -> Orphan:
+    if orphan.key.kind is not Kind.DEPLOYMENT:
+        return orphan
     deployment = observed[orphan.key.name]
     if deployment.paused:
         return orphan

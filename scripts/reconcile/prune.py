@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconcile.facts import RunsOf
-from reconcile.model import Deployment
+from reconcile.model import EVERYWHERE, Deployment, Kind, Marked, State
 from reconcile.plan import Action, Change, Notice, Plan
 from reconcile.rules import Protection
 
@@ -31,7 +31,7 @@ class Pruning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """What deletes are held against: where something is declared, and how many deployments an environment has."""
+    """What deletes are held against: where something is declared, and how many things of ours an environment has."""
 
     declared: Collection[Place] = ()
     managed: Mapping[str, int] | None = None
@@ -42,16 +42,16 @@ class Stock:
         return (self.protections or {}).get(environment) or Protection()
 
 
-def managed(observed: Iterable[Deployment], project: str) -> dict[str, int]:
-    """How many deployments of the project each environment has."""
+def managed(observed: Iterable[Marked], project: str) -> dict[str, int]:
+    """How many deployments, variables and automations of the project each environment has."""
     marks = [one.mark for one in observed if one.mark is not None and one.mark.project == project]
     return dict(Counter(mark.environment for mark in marks))
 
 
-def pruned(plan: Plan, observed: Mapping[str, Deployment]) -> Plan:
+def pruned(plan: Plan, observed: State) -> Plan:
     """The plan with its orphans as deletes."""
     deletes = (
-        Change(action=Action.DELETE, key=orphan.key, declaration=None, observed=observed[orphan.key.name])
+        Change(action=Action.DELETE, key=orphan.key, declaration=None, observed=observed.standing(orphan.key))
         for orphan in plan.orphans
     )
     return replace(plan, changes=(*plan.changes, *deletes), orphans=())
@@ -67,32 +67,41 @@ def removed(plan: Plan) -> Iterator[Deployment]:
 def prune_refusals(plan: Plan, pruning: Pruning, stock: Stock) -> Iterator[Notice]:
     """Why not so much may be pruned. What `replaces:` names is none of it: that was said of it by name."""
     deletes = [change for change in plan.changes if change.action is Action.DELETE and change.declaration is None]
-    places = Counter((area or "", environment or "") for area, environment in (change.place for change in deletes))
+    places = Counter((area or "", environment or "") for area, environment in (change.owner for change in deletes))
     for area, environment in sorted(places):
-        if (area, environment) not in stock.declared and area not in pruning.allow_empty:
-            yield _empty(area, environment, places[area, environment])
+        if not _is_declared(area, environment, stock.declared) and area not in pruning.allow_empty:
+            yield _empty(area, environment, _what(deletes, area, environment))
     for environment in sorted({environment for _, environment in places}):
         if stock.protection(environment).never_prune:
             yield _never(environment)
     if pruning.max_deletes is not None:
         if len(deletes) > pruning.max_deletes:
-            yield _too_many(len(deletes), f"--max-deletes {pruning.max_deletes} allows")
+            allowed = f"--max-deletes {pruning.max_deletes} allows"
+            yield _too_many(_what(deletes), len(deletes), allowed)
         return
     by_environment: Counter[str] = Counter()
     for (_, environment), number in places.items():
         by_environment[environment] += number
     for environment, number in sorted(by_environment.items()):
-        yield from _limit_refusals(environment, number, stock, len(deletes))
+        yield from _limit_refusals(environment, _what(deletes, None, environment), number, stock, len(deletes))
 
 
-def _limit_refusals(environment: str, number: int, stock: Stock, total: int) -> Iterator[Notice]:
+def _is_declared(area: str, environment: str, declared: Collection[Place]) -> bool:
+    """Whether anything is still declared there; of what is shared (`all`), anywhere within it."""
+    return any(
+        area in {known_area, EVERYWHERE} and environment in {known, EVERYWHERE} for known_area, known in declared
+    )
+
+
+def _limit_refusals(environment: str, what: str, number: int, stock: Stock, total: int) -> Iterator[Notice]:
     protection, standing = stock.protection(environment), (stock.managed or {}).get(environment, number)
     if number > protection.max_deletes:
-        yield _too_many(number, f"max_deletes: {protection.max_deletes} of {environment} allows", total)
+        of = "" if environment == EVERYWHERE else f" of {environment}"
+        yield _too_many(what, total, f"max_deletes: {protection.max_deletes}{of} allows")
     if number >= SHARE_FROM and number > protection.max_delete_share * standing:
         yield Notice(
             code="max-delete-share",
-            message=f"{number} of the {standing} deployments of {environment} would be deleted, more than the "
+            message=f"{number} of the {standing} {_noun(what, environment)} would be deleted, more than the "
             f"{protection.max_delete_share:.0%} that max_delete_share allows; is the selection right? If they all are "
             f"to go, run again with --max-deletes {total}, or raise protect.max_delete_share in environments.yaml.",
         )
@@ -106,19 +115,21 @@ def _never(environment: str) -> Notice:
     )
 
 
-def _too_many(number: int, allowed: str, total: int | None = None) -> Notice:
+def _too_many(what: str, total: int, allowed: str) -> Notice:
     return Notice(
         code="max-deletes",
-        message=f"{_deployments(number)} would be deleted, more than {allowed}; is the selection right? If they all "
-        f"are to go, run again with --max-deletes {total or number}.",
+        message=f"{what} would be deleted, more than {allowed}; is the selection right? If they all are to go, run "
+        f"again with --max-deletes {total}.",
     )
 
 
-def _empty(area: str, environment: str, number: int) -> Notice:
+def _empty(area: str, environment: str, what: str) -> Notice:
+    where = "" if area == EVERYWHERE else f" in the area {area}"
+    whom = "" if environment == EVERYWHERE else f" for {environment}"
     return Notice(
         code="area-empty",
-        message=f"Nothing is declared in the area {area} for {environment} any more, and {_deployments(number)} would "
-        f"be deleted; has its file been lost? If the area is to be retired, run again with --allow-empty {area}.",
+        message=f"Nothing is declared{where}{whom} any more, and {what} would be deleted; has its file been lost? If "
+        f"the area is to be retired, run again with --allow-empty {area}.",
     )
 
 
@@ -168,5 +179,18 @@ def _runs(number: int) -> str:
     return f"{number} run{'' if number == 1 else 's'}"
 
 
-def _deployments(number: int) -> str:
-    return f"{number} deployment{'' if number == 1 else 's'}"
+def _what(deletes: Iterable[Change], area: str | None = None, environment: str | None = None) -> str:
+    """How many of which kinds are among the deletes of an area and environment: `3 deployments and 1 variable`."""
+    counted = Counter(
+        change.key.kind
+        for change in deletes
+        if area in {None, change.owner[0]} and environment in {None, change.owner[1]}
+    )
+    kinds = [kind for kind in (Kind.DEPLOYMENT, Kind.VARIABLE, Kind.AUTOMATION) if counted[kind]]
+    return " and ".join(f"{counted[kind]} {kind}{'' if counted[kind] == 1 else 's'}" for kind in kinds)
+
+
+def _noun(what: str, environment: str) -> str:
+    """What is counted: deployments where they are alone."""
+    counted = "resources" if "variable" in what or "automation" in what else "deployments"
+    return f"{counted} of {environment}" if environment != EVERYWHERE else f"{counted} that shared files declared"

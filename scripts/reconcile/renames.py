@@ -9,7 +9,7 @@ from typing import Final
 
 from reconcile.compare import canonical, comparable, of_schedule
 from reconcile.facts import RunsOf
-from reconcile.model import Deployment
+from reconcile.model import Deployment, Kind
 from reconcile.plan import Action, Notice, Plan
 
 ALIKE: Final = 0.6
@@ -33,7 +33,7 @@ class Rename:
 def likely_renames(plan: Plan, observed: Mapping[str, Deployment]) -> tuple[Rename, ...]:
     """The pairs of one that is created and one that goes, or is left an orphan, that look alike; each once."""
     created = [one.desired for one in plan.changes if one.action is Action.CREATE]
-    orphans = [observed[orphan.key.name] for orphan in plan.orphans]
+    orphans = [observed[orphan.key.name] for orphan in plan.orphans if orphan.key.kind is Kind.DEPLOYMENT]
     deleted = [one.observed for one in plan.changes if one.action is Action.DELETE and one.declaration is None]
     pairs = [
         (_likeness(new, old), Rename(new=new, old=old, stays=old in orphans))

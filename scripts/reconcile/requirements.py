@@ -5,14 +5,14 @@ Where nothing would change nothing is said. Every refusal names its way out; `wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from reconcile.facts import Facts
 from reconcile.fingerprint import read_version
-from reconcile.model import NO_COMMIT, Deployment, State, WorkPool
+from reconcile.model import EVERYWHERE, NO_COMMIT, Deployment, Kind, Marked, State
 from reconcile.plan import Action, Change, Notice, Plan
 from reconcile.pull import SET_WORKING_DIRECTORY
 from reconcile.rules import DEFAULT_BRANCHES, Force, Require, Requirement, Rules, frozen_until
@@ -38,22 +38,27 @@ class _Found:
     key: str | None = None
 
 
-def touched(plan: Plan, declared: State) -> dict[str, tuple[Change, ...]]:
-    """The changes in each environment. A work pool is in all environments whose deployments use it."""
+def touched(plan: Plan, declared: State, here: Collection[str] = ()) -> dict[str, tuple[Change, ...]]:
+    """The changes in each environment. A work pool is in all environments whose deployments use it.
+
+    What shared files declare, and what has no owner, is in all the environments of this server: those that are `here`.
+    """
     found: dict[str, list[Change]] = {}
     for change in plan.changes:
-        for environment in sorted(_environments(change, declared)):
+        for environment in sorted(_environments(change, declared, here)):
             found.setdefault(environment, []).append(change)
     return {name: tuple(changes) for name, changes in sorted(found.items())}
 
 
-def _environments(change: Change, declared: State) -> set[str]:
-    resources = [one for one in (change.desired, change.observed) if one is not None]
-    if any(isinstance(one, WorkPool) for one in resources):
+def _environments(change: Change, declared: State, here: Collection[str]) -> set[str]:
+    if change.key.kind is Kind.WORK_POOL:
         users = [one for one in declared.deployments.values() if one.work_pool == change.key.name]
-    else:
-        users = [one for one in resources if isinstance(one, Deployment)]
-    return {one.mark.environment for one in users if one.mark is not None}
+        return {one.mark.environment for one in users if one.mark is not None}
+    resources = [one for one in (change.desired, change.observed) if isinstance(one, Marked)]
+    found = {one.mark.environment for one in resources if one.mark is not None}
+    if not resources:  # a limit or a secret, which have no mark
+        found = {change.place[1] or EVERYWHERE}
+    return set(here) | (found - {EVERYWHERE}) if EVERYWHERE in found else found
 
 
 def asks_git(changes: Mapping[str, tuple[Change, ...]], rules: Mapping[str, Rules]) -> bool:

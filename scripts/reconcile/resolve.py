@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from reconcile.errors import SourceError
-from reconcile.layers import Entry, Layer, Repository, Scope, merge_source
+from reconcile.layers import Entry, Layer, Repository, Scope, merge_source, scopes
 from reconcile.problem import Fault, Location, Problem
 from reconcile.pull import (
     GitSource,
@@ -306,6 +306,17 @@ def _git_source(data: Mapping[str, Any]) -> GitSource:
         directories=tuple(data.get("directories") or ()),
         include_submodules=bool(data.get("include_submodules")),
     )
+
+
+def git_sources(repository: Repository) -> Iterator[GitSource]:
+    """Every git source without fault: as it is declared, as areas and environments see it, and those of `deploy_as`."""
+    files = (repository.shared, *(area.shared for area in repository.areas.values()))
+    declared = [data for document in files if document for data in (document.data.get("sources") or {}).values()]
+    seen = [merge_source(layers) for scope in scopes(repository) for layers in scope.sources.values()]
+    for data in (*declared, *seen):
+        for found in (data, (data or {}).get("deploy_as")):
+            if isinstance(found, Mapping) and "git" in found and not any(True for _ in faults(_git_source(found))):
+                yield _git_source(found)
 
 
 def leads_here(source: Source) -> bool:

@@ -111,6 +111,9 @@ def _registry() -> Any:
     return Registry().with_resources(resources)
 
 
+_DONE: Final[dict[int, dict[str, Any]]] = {}
+"""What references came to, by the schema that they lead to: many lead to the same."""
+
 _NOT_NEEDED: Final = frozenset({"$schema", "$defs", "description", "default"})
 
 
@@ -123,7 +126,9 @@ def _resolved(schema: Any, resolver: Any) -> Any:
     target: dict[str, Any] = {}
     if "$ref" in schema:
         found = resolver.lookup(schema["$ref"])
-        target = _resolved(found.contents, found.resolver)
+        known = _DONE.get(id(found.contents))  # of the registry, which stays
+        target = _resolved(found.contents, found.resolver) if known is None else known
+        _DONE[id(found.contents)] = target
     return target | {key: _kept(key, value, resolver) for key, value in schema.items() if key not in _DROPPED}
 
 
@@ -133,7 +138,7 @@ _DROPPED: Final = _NOT_NEEDED | {"$ref"}
 def _kept(key: str, value: Any, resolver: Any) -> Any:
     if key in ("properties", "dependentSchemas"):  # its keys are names, not keywords
         return {name: _resolved(each, resolver) for name, each in value.items()}
-    return value if key in ("examples", "enum", "const", "required") else _resolved(value, resolver)
+    return value if key in ("examples", "enum", "const", "required", "hints") else _resolved(value, resolver)
 
 
 # ---------------------------------------------------------------- schemas from elsewhere
@@ -274,6 +279,11 @@ _STOCK_KEYS: Final = {
     "work_queue_name": "work_queue",
     "flow_name": "flow",
     "infra_overrides": "job_variables",
+    "deployment_id": "deployment",
+    "work_pool_id": "work_pool",
+    "work_queue_id": "work_queue",
+    "automation_id": "automation",
+    "block_document_id": "block",
 }
 """Keys of Prefect's own prefect.yaml and SDK that have another name here."""
 
@@ -367,7 +377,10 @@ def _value_words(wanted: Sequence[Any], error: ValidationError) -> _Words:
         lower = {choice.lower(): choice for choice in choices}
         close = [lower[name] for name in get_close_matches(error.instance.lower(), lower, n=1)]
     expected = choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
-    return "wrong-value", f"expected {expected}, got {_shown(error)}", f"Did you mean {close[0]}?" if close else ""
+    schema: Any = error.schema
+    known = schema.get("hints", {}).get(error.instance) if isinstance(error.instance, str) else None
+    hint = f"Did you mean {close[0]}?" if close else ""
+    return "wrong-value", f"expected {expected}, got {_shown(error)}", known or hint
 
 
 def _wrong_form(error: ValidationError) -> _Words:
@@ -444,10 +457,17 @@ def _conflict(error: ValidationError) -> _Words:
     key = error.absolute_path[-1] if error.absolute_path else "this"
     if "dependentSchemas" in steps:
         other = steps[len(steps) - steps[::-1].index("dependentSchemas")]
-        return "conflicting-keys", f"'{key}' cannot stand beside '{other}'", "Keep one of the two."
+        hint = _WHY_NOT_BOTH.get(frozenset({str(key), other}), "Keep one of the two.")
+        return "conflicting-keys", f"'{key}' cannot stand beside '{other}'", hint
     if _keyword(error) == "false":
         return "unknown-key", f"'{key}' is not allowed here", "Delete it."
     return _other(error)
+
+
+_WHY_NOT_BOTH: Final = {
+    frozenset({"limit", "shared"}): "Prefect links one limit to a deployment, its own or one that it shares: keep one "
+    "of the two. To have both, limit the work queue or the work pool.",
+}
 
 
 def _other(error: ValidationError) -> _Words:

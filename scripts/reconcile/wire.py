@@ -19,7 +19,10 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def server_of(url: str) -> tuple[str, str, int | None, str]:
     """The address of a server by its meaning: case, a default port, a last slash and loopback's names do not matter."""
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:  # half an IPv6 address
+        return "", url, None, ""
     try:
         port = parts.port
     except ValueError:
@@ -37,6 +40,10 @@ class Snapshot:
     queues: tuple[Mapping[str, Any], ...] = ()
     flows: tuple[Mapping[str, Any], ...] = ()
     deployments: tuple[Mapping[str, Any], ...] = ()
+    variables: tuple[Mapping[str, Any], ...] = ()
+    blocks: tuple[Mapping[str, Any], ...] = ()
+    limits: tuple[Mapping[str, Any], ...] = ()
+    automations: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

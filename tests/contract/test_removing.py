@@ -27,7 +27,7 @@ def bring(desired: State, server: Server, **more: Any) -> None:
     """Apply, with what is not declared deleted."""
     standing = observed(server.read())
     found = difference(desired, standing, replace(a.selection(desired), **more))
-    plan = pruned(a.plan_of(found), standing.deployments)
+    plan = pruned(a.plan_of(found), standing)
     carry_out(replace(found, changes=plan.changes), standing, server)
 
 

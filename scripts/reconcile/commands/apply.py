@@ -34,6 +34,7 @@ from reconcile.commands.saved import (
     read_saved,
     selected_by,
 )
+from reconcile.commands.secret_values import secret_from_environment
 from reconcile.commands.session import TOOL, Observation, Session, observe, open_session, say
 from reconcile.errors import ExitCode, LockHeldError, ProblemsError, ServerError, UsageError
 from reconcile.lock import Guarded, Lock, this_process
@@ -212,7 +213,16 @@ def _apply(
         guard.begin(found.plan)
     ready = partial(guard, stop=stop) if guard is not None else at_once
     commit = git_state(session.root).short
-    for outcome in apply(found.plan, writing, flows=found.observed.flows, commit=commit, stop=stop, ready=ready):
+    for outcome in apply(
+        found.plan,
+        writing,
+        flows=found.observed.flows,
+        commit=commit,
+        stop=stop,
+        ready=ready,
+        ids=found.observed.ids(),
+        secret=partial(secret_from_environment, session.reading),
+    ):
         outcomes.append(outcome)
         if not options.json:
             output.lines([outcome_line(outcome)])

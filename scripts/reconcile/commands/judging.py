@@ -32,7 +32,7 @@ def judged(
 ) -> Plan:
     """The plan, its orphans deleted if that is allowed, with the refusals and warnings of everything that goes."""
     if permissions.pruning.allowed:
-        plan = pruned(plan, observed.deployments)
+        plan = pruned(plan, observed)
     renames = likely_renames(plan, observed.deployments)
     runs = runs_of(reader, (*removed(plan), *(rename.old for rename in renames)), zone)
     refusals = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from reconcile.errors import UsageError
 from reconcile.layers import Repository
-from reconcile.model import Deployment, Mark
+from reconcile.model import EVERYWHERE, Deployment, Mark, Marked
 from reconcile.resolve import nearest
 
 ALL = "all"
@@ -48,11 +48,26 @@ class Filter:
             and (not self.only or any(fnmatchcase(name, glob) for name in names for glob in self.only))
         )
 
-    def covers(self, mark: Mark, deployment: Deployment, known: frozenset[str]) -> bool:
-        """Whether a managed deployment that nobody declares falls within; an environment without files any more too."""
+    def covers(self, mark: Mark, one: Marked, known: frozenset[str]) -> bool:
+        """Whether something managed that nobody declares falls within; an environment without files any more too."""
         environments = self.environments if self.named else self.environments | ({mark.environment} - known)
-        wide = Filter(environments=frozenset(environments), areas=self.areas, only=self.only)
-        return wide.takes(mark.area, mark.environment, (deployment.name, deployment.key.name))
+        if mark.environment == EVERYWHERE:
+            environments |= {EVERYWHERE}
+        wide = replace(self, environments=frozenset(environments))
+        if not isinstance(one, Deployment):
+            return not self.only and wide.takes(mark.area, mark.environment, ())
+        return wide.takes(mark.area, mark.environment, (one.name, one.key.name))
+
+    def takes_file(self, area: str, environment: str) -> bool:
+        """Whether what a file declares besides deployments is taken for its own sake; `all`: that file is shared.
+
+        Where only environments are named, shared files are taken whole: they are for every server.
+        """
+        return (
+            not self.only
+            and (not self.areas or area in self.areas)
+            and (environment == EVERYWHERE or environment in self.environments)
+        )
 
     @property
     def is_partial(self) -> bool:
@@ -87,6 +102,12 @@ def add_selection(parser: ArgumentParser) -> None:
         metavar="GLOB",
         help="deployments by declared or final name, or flow/name; repeatable",
     )
+
+
+def without_deployments(options: Namespace, what: str) -> None:
+    """Refuse `--area` and `--only` where no deployments are acted on: taken in silence they would mislead."""
+    if options.area or options.only:
+        raise UsageError(f"--area and --only pick out deployments, and {what} is about none.", "Leave them out.")
 
 
 def add_server(parser: ArgumentParser) -> None:

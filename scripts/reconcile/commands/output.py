@@ -19,6 +19,11 @@ def document(data: Any) -> None:
     sys.stdout.write(dump(data) + "\n")
 
 
+def text(page: str) -> None:
+    """Print a page that is written for another reader than a terminal."""
+    sys.stdout.write(page)
+
+
 def lines(found: Iterable[Line]) -> None:
     """Print lines for people."""
     show(found, sys.stdout)

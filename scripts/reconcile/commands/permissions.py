@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Final
 
 from reconcile.errors import UsageError
-from reconcile.model import Deployment, ResourceKey, State
+from reconcile.model import Kind, Marked, ResourceKey, State
 from reconcile.plan import Notice
 from reconcile.prune import Pruning
 
@@ -24,7 +25,7 @@ class Permissions:
     pruning: Pruning = field(default_factory=Pruning)
 
     def adopts(self, key: ResourceKey) -> bool:
-        """Whether an unmanaged deployment may be taken over."""
+        """Whether something unmanaged may be taken over."""
         return self.adopt_all or key.name in self.adopt
 
 
@@ -35,11 +36,9 @@ def add_permissions(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY",
-        help="take over this unmanaged deployment, flow/name; repeatable",
+        help="take over this unmanaged deployment (flow/name), variable or automation; repeatable",
     )
-    parser.add_argument(
-        "--adopt-all", action="store_true", help="take over every unmanaged deployment that is declared here"
-    )
+    parser.add_argument("--adopt-all", action="store_true", help="take over everything unmanaged that is declared here")
     parser.add_argument(
         "--adopt-from",
         action="append",
@@ -107,21 +106,29 @@ def unfounded(permissions: Permissions, selected: State, observed: State) -> lis
     refusals = [_nothing_to_adopt(key, selected, observed) for key in sorted(permissions.adopt)]
     known = {**selected.deployments, **selected.pools}
     refusals += [_nothing_to_release(key, known) for key in sorted(permissions.release - known.keys())]
-    marks = {one.mark.project for one in observed.deployments.values() if one.mark}
-    ours = {one.mark.project for one in selected.deployments.values() if one.mark}
+    marks = {one.mark.project for one in _adoptable(observed) if one.mark}
+    ours = {one.mark.project for one in _adoptable(selected) if one.mark}
     for project in sorted(permissions.adopt_from - marks - ours):
-        message = f"--adopt-from {project}: no deployment on the server belongs to that project; "
+        message = f"--adopt-from {project}: nothing on the server belongs to that project; "
         refusals.append(Notice(code="adopt-from-missing", message=message + _way_out(project, marks - ours)))
     return [notice for notice in refusals if notice is not None]
 
 
+_ADOPTABLE: Final = (Kind.DEPLOYMENT, Kind.VARIABLE, Kind.AUTOMATION)
+
+
+def _adoptable(state: State) -> Iterator[Marked]:
+    for kind in _ADOPTABLE:
+        yield from state.marked(kind).values()
+
+
 def _nothing_to_adopt(key: str, selected: State, observed: State) -> Notice | None:
-    standing: Deployment | None = observed.deployments.get(key)
-    if standing is not None and key in selected.deployments:
+    standing = {one.key for one in _adoptable(observed) if one.key.name == key}
+    if standing & {one.key for one in _adoptable(selected)}:
         return None
-    if standing is None:
-        known = [name for name, one in observed.deployments.items() if one.mark is None]
-        message = f"--adopt {key!r}: there is no such deployment on the server; {_way_out(key, known)}"
+    if not standing:
+        known = [one.key.name for one in _adoptable(observed) if one.mark is None]
+        message = f"--adopt {key!r}: nothing on the server is called so; {_way_out(key, known)}"
         return Notice(code="adopt-missing", key=key, message=message)
     return Notice(
         code="adopt-undeclared",

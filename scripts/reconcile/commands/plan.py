@@ -10,9 +10,10 @@ from reconcile.commands.options import add_root, add_selection, add_server, add_
 from reconcile.commands.permissions import add_permissions, permissions_of
 from reconcile.commands.saved import check_place, save
 from reconcile.commands.session import TOOL, observe, open_session, say
-from reconcile.errors import ExitCode
+from reconcile.errors import ExitCode, UsageError
 from reconcile.plan import Plan
 from reconcile.render.json import plan_document
+from reconcile.render.markdown import plan_page
 from reconcile.render.text import plan_lines
 
 
@@ -24,6 +25,7 @@ def configure(parser: ArgumentParser) -> None:
     add_permissions(parser)
     add_source_secrets(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="save the plan, for `apply FILE`")
+    parser.add_argument("--markdown", action="store_true", help="the plan as Markdown, for a pull request or a wiki")
     parser.add_argument("--exit-code", action="store_true", help="exit 2 when changes are pending")
 
 
@@ -31,6 +33,8 @@ def run(options: Namespace) -> ExitCode:
     """Plan and show the plan. A refusal exits 1."""
     root = root_of(options, TOOL)
     permissions = permissions_of(options)
+    if options.json and options.markdown:
+        raise UsageError("--json and --markdown both say what is printed.", "Leave one of them out.")
     if options.out is not None:
         check_place(options.out)
     with open_session(
@@ -43,6 +47,8 @@ def run(options: Namespace) -> ExitCode:
             save(options.out, plan, session, options)
     if options.json:
         output.document(plan_document(plan))
+    elif options.markdown:
+        output.text(plan_page(plan_document(plan)))
     else:
         output.lines(plan_lines(plan))
     if options.out is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,14 @@ from reconcile.requirements import asks_git, commits_of, findings, touched
 from reconcile.rules import Rules
 
 
-def under_rules(plan: Plan, declared: State, rules: Mapping[str, Rules], *, zone: ZoneInfo, root: Path) -> Plan:
-    """The plan with what `require` and `freeze` say to it. `zone` is of the rules' clock, `root` the repository."""
-    changes = {name: found for name, found in touched(plan, declared).items() if name in rules}
+def under_rules(
+    plan: Plan, declared: State, rules: Mapping[str, Rules], *, here: Collection[str], zone: ZoneInfo, root: Path
+) -> Plan:
+    """The plan with what `require` and `freeze` say to it.
+
+    `here` are the environments of this server, `zone` is of the rules' clock, `root` the repository.
+    """
+    changes = {name: found for name, found in touched(plan, declared, here).items() if name in rules}
     if not changes:
         return plan
     git = git_state(root, commits_of(changes, rules)) if asks_git(changes, rules) else GitState()

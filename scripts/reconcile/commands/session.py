@@ -12,20 +12,36 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+from reconcile.automations import ours_first
 from reconcile.commands.judging import judged, with_pauses
+from reconcile.commands.linking import bereft, linked, retired, retired_warning, settled
 from reconcile.commands.options import Filter
 from reconcile.commands.permissions import Permissions
 from reconcile.commands.ruling import under_rules
-from reconcile.desired import Desired, Evidence, KnownFlows, desired, final_name, no_flows, replaced_name
+from reconcile.commands.taking import with_besides
+from reconcile.commands.uses import missing_warnings
+from reconcile.desired import (
+    Desired,
+    Evidence,
+    KnownFlows,
+    desired,
+    final_name,
+    no_flows,
+    replaced_name,
+    unknown_deployments,
+)
+from reconcile.desired.services import services_of
+from reconcile.desired.settings import settings_problems
 from reconcile.errors import ProblemsError, SourceError, UsageError
 from reconcile.layers import Entry, Repository, entries, scopes, unused_loans
-from reconcile.model import Mark, State
+from reconcile.model import Mark, Marked, State
 from reconcile.plan import Notice, Plan
-from reconcile.policy import pin_refusals, pinned_elsewhere, with_next_runs
+from reconcile.policy import expiry_warnings, pin_refusals, pinned_elsewhere, with_next_runs
 from reconcile.problem import Problem, Severity, as_told, has_errors, in_order
 from reconcile.prune import Stock, managed
 from reconcile.pull import GitSource, PathSource, Source, may_send
@@ -35,6 +51,7 @@ from reconcile.rules import Rules, rules_of
 from reconcile.schedule import zone_info
 from reconcile.secrets import mask_text
 from reconcile.sources import default_cache, open_sources, read_at
+from reconcile.wire import Snapshot
 from reconcile.workspace import job_templates, load
 
 if TYPE_CHECKING:
@@ -112,6 +129,7 @@ def read_files(root: Path) -> Files:
     found = tuple(entries(repository))
     problems += unused_loans(repository)
     problems += source_problems(repository, scopes(repository))
+    problems += (*services_of(repository).problems, *settings_problems(repository))
     return Files(root=root, repository=repository, entries=found, problems=in_order(problems))
 
 
@@ -126,7 +144,8 @@ def declared_here(files: Files) -> Desired:
         {code.reads for code in codes} - {source for source, _ in (*evidence.texts, *evidence.misread)}
     )
     wanted = desired(files.repository, resolved, replace(evidence, unreadable={**silent, **certain}))
-    return replace(wanted, problems=as_told((*files.problems, *resolved.problems, *wanted.problems)))
+    unknown = unknown_deployments(files.repository, wanted.besides.declared, wanted.pairs)
+    return replace(wanted, problems=as_told((*files.problems, *resolved.problems, *wanted.problems, *unknown)))
 
 
 @contextmanager
@@ -190,18 +209,18 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
     # Of a source that is opened every file is read: an entry that is not selected would seem to lack its own.
     selected = [code for code in codes if code.reads in opened]
     with ThreadPoolExecutor(max_workers=1) as pool:
-        reading: Future[Any] = pool.submit(session.reading.read)
+        reading: Future[Snapshot] = pool.submit(_snapshot, session)
         evidence = session.evidence or _evidence(session.root, selected if sources else [])
         snapshot = reading.result()
     from reconcile.observed import observed
 
-    standing = observed(snapshot)
+    standing = ours_first(observed(snapshot), session.project)
     if session.read_secrets and session.evidence is None:
         evidence = _with_tokens(session, evidence, selected, standing)
     session.evidence = evidence
     silent = {code.reads: None for code in codes if code.reads not in _tried(evidence)}
     evidence = replace(evidence, unreadable={**silent, **evidence.unreadable}, known_flow=_known_flows(standing))
-    wanted = desired(files.repository, resolved, evidence, lambda entry: entry.scope.environment in chosen.environments)
+    wanted = desired(files.repository, resolved, evidence, chosen.environments.__contains__)
     found = as_told((*files.problems, *resolved.problems, *wanted.problems))
     if has_errors(found) and sources:
         raise ProblemsError(found)
@@ -221,16 +240,31 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
 
 
 def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, problems: tuple[Problem, ...]) -> Plan:
-    from reconcile.diff import Selection, difference
+    from reconcile.diff import difference
+    from reconcile.selection import Selection
 
     known = frozenset(session.files.rules)
+    here = environments_here(session)
+    besides = wanted.besides.for_environments(here)
+    picked = selected_of(chosen, wanted)
+    links = linked(besides, wanted.pairs, wanted.state, standing, here)
+    state = with_besides(picked, links.besides.values(), chosen)
+    settlement = settled(state, standing, links)
+
+    def covers(mark: Mark, one: Marked) -> bool:
+        return chosen.covers(mark, one, known)
+
+    # What is pruned is deleted anyway.
+    off = {} if session.permissions.pruning.allowed else retired(standing, besides, session.project, covers)
+    state = replace(settlement.state, automations={**settlement.state.automations, **off})
     selection = Selection(
         project=session.project,
-        declarations=wanted.declarations,
+        declarations={**wanted.declarations, **{key: one.declaration for key, one in besides.items()}},
         declared=wanted.state.deployments,
+        declared_besides=frozenset({*besides, *(one.key for one in off.values())}),
         adopt=session.permissions.adopts,
         adopt_from=session.permissions.adopt_from,
-        covers=lambda mark, deployment: chosen.covers(mark, deployment, known),
+        covers=covers,
         replaces={
             wanted.state.deployments[name].key: partial(replaced_name, entry)
             for name, entry in wanted.entries.items()
@@ -238,8 +272,10 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
         },
         release=session.permissions.release,
         report_drift=frozenset(name for name, rules in session.files.rules.items() if rules.protect.report_drift),
+        set_here=frozenset(
+            one.from_env for one in state.secrets.values() if one.from_env and os.environ.get(one.from_env)
+        ),
     )
-    state = selected_of(chosen, wanted)
     found = difference(state, standing, selection)
     url = session.target.url or ""
     pins = () if session.embedded else tuple(pin_refusals(session.chosen.named, session.files.rules, url))
@@ -250,31 +286,37 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
         holds=found.holds,
         orphans=found.orphans,
         foreign=found.foreign,
-        refusals=(*pins, *found.refusals),
+        refusals=(*pins, *settlement.refusals, *found.refusals),
         warnings=(
             *_left_out(session, chosen),
             *_matching_nothing(chosen, wanted),
             *_as_notices(problems),
+            *settlement.warnings,
             *found.warnings,
+            *(retired_warning(one) for _, one in sorted(off.items())),
         ),
     )
     now = datetime.now(UTC)
     plan = with_next_runs(plan, standing.deployments, now)
-    plan = with_pauses(plan, wanted.entries, state.deployments, now.astimezone(session.files.zone).date())
+    today = now.astimezone(session.files.zone).date()
+    plan = with_pauses(plan, wanted.entries, state.deployments, today)
+    more = (*expiry_warnings(state.secrets.values(), today), *missing_warnings(state, standing))
+    plan = replace(plan, warnings=(*plan.warnings, *more))
     plan = judged(
         plan,
         permissions=session.permissions,
-        stock=_stock(session, standing),
+        stock=_stock(session, wanted, standing),
         selected=state,
         observed=standing,
         repository=session.files.repository,
         reader=session.reading,
         zone=session.files.zone,
     )
+    plan = replace(plan, refusals=(*plan.refusals, *bereft(plan, settlement.state.automations.values())))
     if session.embedded:  # nobody's server: the rules are of those that others use
         return plan
     files = session.files
-    return under_rules(plan, wanted.state, files.rules, zone=files.zone, root=session.root)
+    return under_rules(plan, wanted.state, files.rules, here=here, zone=files.zone, root=session.root)
 
 
 def selected_of(chosen: Filter, wanted: Desired) -> State:
@@ -287,12 +329,37 @@ def selected_of(chosen: Filter, wanted: Desired) -> State:
     )
 
 
-def _stock(session: Session, standing: State) -> Stock:
+def _stock(session: Session, wanted: Desired, standing: State) -> Stock:
+    entries = {(entry.scope.area, entry.scope.environment) for entry in session.files.entries}
+    ours = (standing.deployments, standing.variables, standing.automations)
     return Stock(
-        declared=frozenset((entry.scope.area, entry.scope.environment) for entry in session.files.entries),
-        managed=managed(standing.deployments.values(), session.project),
+        declared=frozenset(entries | {(one.area, one.environment) for one in wanted.besides.declared}),
+        managed=managed(chain.from_iterable(one.values() for one in ours), session.project),
         protections={name: rules.protect for name, rules in session.files.rules.items()},
     )
+
+
+def _snapshot(session: Session) -> Snapshot:
+    """What stands on the server; its blocks only where the files speak of any, or an automation can."""
+    found = session.reading.read()
+    if not found.automations and not any(word in text for text in _texts(session.files) for word in _OF_BLOCKS):
+        return found
+    return replace(found, blocks=session.reading.rows("/block_documents/filter", {"include_secrets": False}))
+
+
+_OF_BLOCKS: Final = ("secrets:", "prefect.blocks.", "token:", "automations:", "notify:")
+
+
+def _texts(files: Files) -> Iterator[str]:
+    return (document.text for document in files.repository.documents())
+
+
+def environments_here(session: Session) -> frozenset[str]:
+    """The environments of this server, selected or not; of the embedded one those that were selected."""
+    if session.embedded:
+        return session.chosen.environments
+    elsewhere = pinned_elsewhere(session.files.rules, session.target.url or "")
+    return frozenset(session.files.rules) - elsewhere.keys()
 
 
 def _pools_taken(chosen: Filter, wanted: Desired, names: set[str]) -> set[str]:

@@ -17,7 +17,7 @@ from reconcile.problem import Location, has_errors
 from reconcile.render.escape import safe
 from reconcile.render.text import Line, value_text
 from reconcile.resolve import nearest
-from reconcile.schedule import explain
+from reconcile.schedule import explain_schedule
 from reconcile.secrets import mask
 
 
@@ -123,4 +123,4 @@ def _lines(deployment: Deployment, entry: Entry, fields: list[Field]) -> Iterato
         place = f"{field.location.file}:{field.location.line}"
         yield Line(f"  {safe(field.path):<{width}}  {value_text(field.value)}    {safe(place)}")
     for schedule in deployment.schedules:
-        yield Line(f"  {safe(schedule.slug or '')}: {safe(explain(schedule.timing))}", "dim")
+        yield Line(f"  {safe(schedule.slug or '')}: {safe(explain_schedule(schedule))}", "dim")

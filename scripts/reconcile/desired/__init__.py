@@ -3,8 +3,13 @@
 draft.py        what is being put together, and what it is judged by
 pools.py        work pools, and which one a deployment runs in
 schedules.py    its schedules
+calendars.py    the days that they leave out
 flow.py         its flow's signature, and whether the parameters fit
 deployment.py   all of that as a Deployment
+besides.py      variables, secrets, concurrency limits and automations
+automations.py  what is wrong with an automation
+naming.py       whom automations mean by a name; those that deployments ask for
+servers.py      which environments can be of one server
 """
 
 from __future__ import annotations
@@ -13,6 +18,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from unicodedata import normalize
 
+from reconcile.desired.besides import Besides, besides, disputed
+from reconcile.desired.calendars import calendar_problems
 from reconcile.desired.deployment import checked, deployment_of
 from reconcile.desired.draft import (
     Chosen,
@@ -25,33 +32,44 @@ from reconcile.desired.draft import (
     replaced_name,
 )
 from reconcile.desired.flow import unread_warnings
+from reconcile.desired.naming import Pair, name_problems, unknown_deployments, with_cares
 from reconcile.desired.pools import pool_from, pools_of_one_name
 from reconcile.desired.schedules import default_zone, named_schedules
+from reconcile.desired.servers import can_be_one_server
 from reconcile.layers import Entry, Layer, Repository
 from reconcile.model import Deployment, ResourceKey, State
 from reconcile.plan import Declaration
-from reconcile.problem import Location, Problem
+from reconcile.problem import Location, Problem, has_errors
 from reconcile.resolve import Resolved
-from reconcile.wire import server_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """What the files say. `state` holds what is free of errors; `entries` the entry of each deployment."""
+    """What the files say. `state` holds what is free of errors; `entries` the entry of each deployment.
+
+    `besides` are the declarations of the other kinds, of which it depends on the server which ones count.
+    """
 
     state: State
+    besides: Besides
     declarations: Mapping[ResourceKey, Declaration]
     entries: Mapping[str, Entry]
     problems: tuple[Problem, ...]
+    pairs: tuple[Pair, ...] = ()
+    """Every deployment with its entry, also those of other servers that go by one name."""
 
 
 def desired(repository: Repository, resolved: Resolved, evidence: Evidence, chosen: Chosen | None = None) -> Desired:
-    """Every pool and deployment that the files declare.
+    """Everything that the files declare.
 
     Entries of one name whose environments are of different servers do not disturb each other: the state holds the
     one that is `chosen`. Where both are chosen, they are for one server after all.
     """
-    draft = Draft(repository=repository, evidence=evidence)
+    beside = besides(repository)
+    draft = Draft(repository=repository, evidence=evidence, besides=beside)
+    draft.problems += beside.problems
+    if chosen is not None and not has_errors(beside.problems):
+        draft.problems += disputed(beside.declared, _environments(repository, chosen))
     declarations: dict[ResourceKey, Declaration] = {}
     for stem, document in sorted(repository.pools.items()):
         pool = pool_from(draft, stem, document)
@@ -60,12 +78,14 @@ def desired(repository: Repository, resolved: Resolved, evidence: Evidence, chos
     draft.problems += (*pools_of_one_name(draft), *default_zone(draft), *named_schedules(draft))
     deployments: dict[str, Deployment] = {}
     entries: dict[str, Entry] = {}
+    pairs: list[Pair] = []
     for code in resolved.codes:
         deployment, entry = deployment_of(draft, code), code.entry
         name = deployment.key.name
+        pairs.append((name, entry))
         if name in deployments:
             draft.problems += _same_identity(entries[name], entry, deployment, chosen)
-            if chosen is not None and not chosen(entry):
+            if chosen is not None and not chosen(entry.scope.environment):
                 continue
         deployments[name], entries[name] = deployment, entry
         declarations[deployment.key] = Declaration(
@@ -73,13 +93,22 @@ def desired(repository: Repository, resolved: Resolved, evidence: Evidence, chos
         )
     for entry in resolved.without:
         checked(draft, entry)
-    draft.problems += (*unread_warnings(draft), *_replaced_twice(entries.values()), *_alike(entries))
+    draft.problems += (
+        *calendar_problems(draft),
+        *unread_warnings(draft),
+        *_replaced_twice(entries.values()),
+        *_alike(entries),
+    )
+    draft.problems += name_problems(repository, beside.declared, pairs)
+    beside = with_cares(beside, pairs, str(repository.project.data.get("name") or "project"))
     pools = {pool.name: pool for pool in draft.pools.values()}
     return Desired(
         state=State(pools=pools, deployments=deployments),
+        besides=beside,
         declarations=declarations,
         entries=entries,
         problems=_not_reported(draft),
+        pairs=tuple(pairs),
     )
 
 
@@ -127,7 +156,7 @@ def _same_identity(one: Entry, other: Entry, deployment: Deployment, chosen: Cho
     """Two entries that would be one deployment, unless their environments are of servers that cannot be one."""
     if any(entry.at_fault("name") or entry.scope.rules.at_fault("name") for entry in (one, other)):
         return
-    together = chosen is not None and chosen(one) and chosen(other)
+    together = chosen is not None and chosen(one.scope.environment) and chosen(other.scope.environment)
     if not together and not _can_be_one_server(one.scope.rules, other.scope.rules):
         return
     hint = 'Give the environment a `name:` such as "{name}-dev", or one of the two entries another name.'
@@ -149,13 +178,11 @@ def _can_be_one_server(one: Layer, other: Layer) -> bool:
         return True
     if one.at_fault("api_url") or other.at_fault("api_url"):
         return False
-    first, second = _servers(one), _servers(other)
-    return not first or not second or not first.isdisjoint(second)
+    return can_be_one_server(one.data, other.data)
 
 
-def _servers(rules: Layer) -> set[tuple[str, str, int | None, str]]:
-    urls = rules.data.get("api_url") or []
-    return {server_of(url) for url in ([urls] if isinstance(urls, str) else urls)}
+def _environments(repository: Repository, chosen: Chosen) -> frozenset[str]:
+    return frozenset(name for name in repository.environments.data.get("environments") or {} if chosen(name))
 
 
 __all__ = [
@@ -167,4 +194,5 @@ __all__ = [
     "final_name",
     "no_flows",
     "replaced_name",
+    "unknown_deployments",
 ]

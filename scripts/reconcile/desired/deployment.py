@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconcile.desired.automations import care_faults
 from reconcile.desired.draft import Draft, final_name
-from reconcile.desired.flow import check_parameters_of, signature_of
+from reconcile.desired.flow import check_parameters_of, signature_of, warn_of_relative_paths
 from reconcile.desired.pools import check_job_variables, pool_of
 from reconcile.desired.schedules import schedules_of
 from reconcile.layers import Entry, KeyPath
@@ -15,13 +16,14 @@ from reconcile.model import (
     DEFAULT_QUEUE,
     ConcurrencyLimit,
     Deployment,
+    GlobalLimit,
     Mark,
     Schedule,
     WorkPool,
 )
 from reconcile.problem import Fault
 from reconcile.pull import canonical_entrypoint
-from reconcile.resolve import Code
+from reconcile.resolve import Code, nearest
 from reconcile.schedule import read_day
 from reconcile.signature import Signature, default_flow_name
 
@@ -41,12 +43,18 @@ class _Checked:
 def checked(draft: Draft, entry: Entry) -> _Checked:
     """What can be judged of an entry without its code."""
     name = final_name(entry)
-    faults = (*_name_faults(name), *_kind_faults(entry.fields.get("parameters")), *_pause_faults(entry))
+    faults = (
+        *_name_faults(name),
+        *_kind_faults(entry.fields.get("parameters")),
+        *_pause_faults(entry),
+        *care_faults(entry),
+    )
     for fault in faults:
         draft.problems.append(entry.problem(fault))
     schedules = tuple(schedules_of(draft, entry))
     pool = pool_of(draft, entry)
     check_job_variables(draft, entry, pool)
+    _check_limit(draft, entry)
     return _Checked(name=name, schedules=schedules, pool=pool)
 
 
@@ -61,6 +69,7 @@ def deployment_of(draft: Draft, code: Code) -> Deployment:
         environment=entry.scope.environment,
     )
     signature = signature_of(draft, code)
+    warn_of_relative_paths(draft, code)
     parameters = dict(fields.get("parameters") or {})
     if signature is not None:
         check_parameters_of(draft, entry, signature, parameters, found.schedules)
@@ -80,7 +89,7 @@ def deployment_of(draft: Draft, code: Code) -> Deployment:
         # As an observed one has them: which of two keys stands first in a file decides nothing.
         schedules=tuple(sorted(found.schedules, key=lambda schedule: str(schedule.slug))),
         paused=_paused(fields.get("paused")),
-        concurrency_limit=_limit(fields.get("concurrency_limit")),
+        concurrency_limit=_limit(draft, entry),
         mark=mark,
     )
 
@@ -90,11 +99,38 @@ def _paused(said: Any) -> bool | None:
     return True if isinstance(said, Mapping) else said
 
 
-def _limit(said: Any) -> ConcurrencyLimit | None:
-    fields = dict(said) if isinstance(said, Mapping) else {"limit": said}
-    if fields.get("limit") is None:  # not said, or at fault
+def _limit(draft: Draft, entry: Entry) -> ConcurrencyLimit | None:
+    said = entry.fields.get("concurrency_limit")
+    given = said if isinstance(said, Mapping) else {"limit": said}
+    fields = {name: value for name, value in given.items() if value is not None}
+    shared = _shared_limits(draft, entry).get(fields["shared"]) if isinstance(fields.get("shared"), str) else None
+    limit = shared.limit if shared else fields.get("limit")
+    if limit is None:  # not said, or at fault
         return None
-    return ConcurrencyLimit(**{**fields, "limit": int(fields["limit"])})
+    return ConcurrencyLimit(**{**fields, "limit": int(limit)})
+
+
+def _shared_limits(draft: Draft, entry: Entry) -> dict[str, GlobalLimit]:
+    declared = draft.besides.for_environments({entry.scope.environment})
+    return {key.name: one.resource for key, one in declared.items() if isinstance(one.resource, GlobalLimit)}
+
+
+def _check_limit(draft: Draft, entry: Entry) -> None:
+    """Whether the limit that an entry shares is declared where its environment sees it."""
+    said = entry.fields.get("concurrency_limit")
+    name = said.get("shared") if isinstance(said, Mapping) else None
+    if not isinstance(name, str) or entry.at_fault("concurrency_limit"):
+        return
+    known = _shared_limits(draft, entry)
+    lost = any(document.at_fault(("concurrency_limits", name)) for document in draft.repository.documents())
+    if name not in known and not lost:
+        fault = Fault(
+            code="limit-undeclared",
+            message=f"No concurrency limit is called {name!r} for {entry.scope.environment}.",
+            hint=f"Declare it under `concurrency_limits:` of a shared.yaml. {nearest(name, known)}",
+            at=("concurrency_limit", "shared"),
+        )
+        draft.problems.append(entry.problem(fault))
 
 
 def _flow_name(draft: Draft, code: Code, signature: Signature | None, mark: Mark, name: str) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from reconcile.desired.besides import Besides
 from reconcile.errors import SourceError
-from reconcile.layers import Entry, Repository
+from reconcile.layers import Entry, KeyPath, Layer, Repository
 from reconcile.model import (
     Deployment,
     Mark,
@@ -46,6 +47,7 @@ class Evidence:
     templates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     known_flow: KnownFlows = no_flows
     now: datetime | None = None
+    """The time, which calendars come to their end by; None where it does not matter."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class Draft:
 
     repository: Repository
     evidence: Evidence
+    besides: Besides = field(default_factory=Besides)
     pools: dict[str, WorkPool] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     poolless: set[tuple[str, str]] = field(default_factory=set)
@@ -61,10 +64,14 @@ class Draft:
         default_factory=dict
     )
     unread: dict[Source, list[Code]] = field(default_factory=dict)
+    calendars: dict[tuple[str, KeyPath], Layer] = field(default_factory=dict)
+    """Those that a schedule leaves out, by the place where they are declared."""
+    relative: set[tuple[Source, str]] = field(default_factory=set)
+    """The files that were looked through for relative paths."""
 
 
-Chosen = Callable[[Entry], bool]
-"""Whether an entry is among those that one server is to get."""
+Chosen = Callable[[str], bool]
+"""Whether an environment is among those that one server is to get."""
 
 
 def final_name(entry: Entry) -> str:

@@ -14,7 +14,7 @@ from reconcile.model import (
 from reconcile.problem import Fault, Problem, Severity
 from reconcile.resolve import Code, folder_location, leads_here, location_of
 from reconcile.schema import check_value
-from reconcile.signature import Signature, SignatureError, check_parameters, read_signature
+from reconcile.signature import Signature, SignatureError, check_parameters, read_signature, relative_paths
 
 
 def signature_of(draft: Draft, code: Code) -> Signature | None:
@@ -66,6 +66,41 @@ def _no_such_file(code: Code) -> Fault:
         message=f"There is no {code.files[0]} in {source}.",
         hint="Paths start at the top folder of the source, with forward slashes; check the spelling, and the branch.",
         at=("entrypoint",),
+    )
+
+
+def warn_of_relative_paths(draft: Draft, code: Code) -> None:
+    """A warning, once a file, where a flow takes relative paths although a worker clones its code."""
+    if not _is_cloned(code):
+        return
+    texts = draft.evidence.texts
+    file = next((path for path in code.files if texts.get((code.reads, path)) is not None), None)
+    if file is None or (code.reads, file) in draft.relative:
+        return
+    draft.relative.add((code.reads, file))
+    found = relative_paths(texts[code.reads, file] or "")
+    if not found:
+        return
+    first, others = found[0], sorted({one.line for one in found[1:]} - {found[0].line})
+    more = f" (and line{'s' * (len(others) > 1)} {', '.join(map(str, others[:8]))})" if others else ""
+    fault = Fault(
+        code="relative-path",
+        message=f"{file}:{first.line}: {first.call} takes the relative path {first.path[:60]!r}{more}, which is looked "
+        "for where the worker clones the code, and what is written there can be gone after the run.",
+        hint='Give the whole path of a file of the machine; a file of the repository is Path(__file__).parent / "…".',
+        at=("entrypoint",),
+        severity=Severity.WARNING,
+    )
+    draft.problems.append(code.entry.problem(fault))
+
+
+def _is_cloned(code: Code) -> bool:
+    """Whether a worker clones it: here, or elsewhere by the source's `deploy_as`."""
+    layers = code.entry.scope.sources.get(code.source_name or "", ())
+    steps = (name for step in code.steps for name in step)
+    elsewhere = (layer.data.get("deploy_as") for layer in layers)
+    return any("git_clone" in name or "pull_with_block" in name for name in steps) or any(
+        isinstance(one, dict) and "git" in one for one in elsewhere
     )
 
 

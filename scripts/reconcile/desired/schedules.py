@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconcile.desired.calendars import left_out, meaning_of
 from reconcile.desired.draft import Draft
 from reconcile.layers import Entry, scopes
 from reconcile.model import (
@@ -27,16 +28,21 @@ def schedules_of(draft: Draft, entry: Entry) -> Iterator[Schedule]:
                 draft.problems.append(entry.problem(_no_timing(entry, slug, said)))
             continue
         timing, faults = read_spec(said, entry.scope.default_timezone, draft.evidence.now)
-        for fault in faults:
+        compiled, calendar_fault = left_out(draft, entry.scope, said, timing)
+        for fault in (*faults, *((calendar_fault,) if calendar_fault else ())):
             if entry.at_fault("schedules", slug, _LACKS.get(fault.code, "timezone")) and not fault.at:
                 continue
             place = entry.locate(("schedules", slug, *fault.at), key=fault.on_key)
             if not fault.at:
                 place = _key_of_timing(entry, slug)
             draft.problems += _schedule_problem(draft, fault, place)
-        if timing is not None:
+        if timing is not None and compiled is not None:
             yield Schedule(
-                slug=slug, timing=timing, parameters=dict(said.get("parameters") or {}), active=said.get("active")
+                slug=slug,
+                timing=compiled,
+                parameters=dict(said.get("parameters") or {}),
+                active=said.get("active"),
+                meaning=meaning_of(said, timing),
             )
 
 
@@ -99,7 +105,9 @@ def named_schedules(draft: Draft) -> Iterator[Problem]:
     }
     for layer, scope in found.values():
         if TIMINGS & layer.data.keys():
-            for fault in read_spec(layer.data, scope.default_timezone, draft.evidence.now)[1]:
+            timing, faults = read_spec(layer.data, scope.default_timezone, draft.evidence.now)
+            _, calendar_fault = left_out(draft, scope, layer.data, timing)
+            for fault in (*faults, *((calendar_fault,) if calendar_fault else ())):
                 if layer.at_fault(_LACKS.get(fault.code, "timezone")) and not fault.at:
                     continue
                 place = layer.document.locate((*layer.at, *fault.at), key=fault.on_key or not fault.at)

@@ -19,7 +19,7 @@ STAMP: Final = "%Y%m%dT%H%M%S"
 DEFAULT_START: Final = "DTSTART:20200101T000000"
 """Where Prefect counts from when a rule has no DTSTART."""
 
-_LIMIT: Final = 6500
+LIMIT: Final = 6500
 _BROKEN: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError, OverflowError)
 _CLOCKWORK: Final = ("HOURLY", "MINUTELY", "SECONDLY")
 _FREQUENCIES: Final = {"YEARLY": 366, "MONTHLY": 31, "WEEKLY": 7, "DAILY": 1} | dict.fromkeys(_CLOCKWORK, 0)
@@ -85,8 +85,8 @@ def _in_zone(stamp: str, zone: str) -> str:
 @lru_cache(maxsize=1024)
 def rule_faults(text: str) -> tuple[Fault, ...]:
     """What is wrong with a rule in its stored form."""
-    if len(text) > _LIMIT:
-        return (rule_fault(f"expected at most {_LIMIT:,} characters, got {len(text):,}", "make two schedules of it"),)
+    if len(text) > LIMIT:
+        return (rule_fault(f"expected at most {LIMIT:,} characters, got {len(text):,}", "make two schedules of it"),)
     faults = tuple(dict.fromkeys(fault for parts in _rules(text) for fault in _parts_faults(parts)))
     if any(fault.severity is Severity.ERROR for fault in faults):
         return faults

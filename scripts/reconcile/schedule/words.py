@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
-from reconcile.model import Cron, Interval, RRule, Timing
+from reconcile.model import Cron, Interval, RRule, Schedule, Timing
 from reconcile.schedule.cron import HOUR, MINUTE, MONTH, Field, expanded
 from reconcile.schedule.rrule import STAMP, rule_parts
 
@@ -23,6 +23,11 @@ def explain(timing: Timing, *, home: str | None = None) -> str:
     """When it runs, and by the clock of which zone, unless that is `home`."""
     where = "" if timing.timezone == home else f", {_place(timing.timezone)}"
     return _said(timing) + where
+
+
+def explain_schedule(schedule: Schedule) -> str:
+    """When a schedule runs, in the words of the files where they say more than its timing."""
+    return schedule.meaning or explain(schedule.timing)
 
 
 def _said(timing: Timing) -> str:

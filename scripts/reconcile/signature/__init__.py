@@ -10,6 +10,7 @@
     docstring    the descriptions of parameters
     flows        the flow that an entrypoint names
     parameters   its parameters
+    folders      the relative paths that it takes
     result       what comes out
 
 The result equals what Prefect computes for a flow that it can import; tests compare the two. What only running the
@@ -27,6 +28,7 @@ from typing import Any
 
 from reconcile.problem import Fault, Severity
 from reconcile.signature.flows import Found, default_flow_name, description, find_flow, flow_name
+from reconcile.signature.folders import RelativePath, relative_paths
 from reconcile.signature.names import read_module
 from reconcile.signature.parameters import Read, parameter_schema, read_parameters
 from reconcile.signature.result import Parameter, Signature, SignatureError
@@ -34,11 +36,13 @@ from reconcile.signature.values import Evaluator
 
 __all__ = [
     "Parameter",
+    "RelativePath",
     "Signature",
     "SignatureError",
     "check_parameters",
     "default_flow_name",
     "read_signature",
+    "relative_paths",
 ]
 
 

@@ -47,6 +47,15 @@ def open_sources(
     }
 
 
+def refusal_of(url: str, *, block: str, token: str, cache: Path, timeout: float = 30.0) -> SourceError | None:
+    """Why a host does not list a repository with a token that its block is to hold; None: it does."""
+    try:
+        Repository(git=Git.found(cache), url=url, block=block, token=token, timeout=timeout).ask()
+    except SourceError as error:
+        return error
+    return None
+
+
 def default_cache() -> Path:
     """Where repositories are cached: RECONCILE_CACHE, or below the folder that the platform has for it."""
     if chosen := os.environ.get(CACHE_VARIABLE):

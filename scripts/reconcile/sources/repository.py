@@ -75,6 +75,10 @@ class Repository:
         refs = self._refs([source for source in sources if not source.commit], deadline)
         return {source: _wanted(source, refs) for source in sources}
 
+    def ask(self) -> None:
+        """Have the host list what it has, and keep nothing. Raises SourceError."""
+        self._there("ls-remote", "--quiet", "--", self.url, "HEAD", deadline=time.monotonic() + self.timeout)
+
     def _refs(self, sources: Sequence[GitSource], deadline: float) -> dict[str, str]:
         if not sources:
             return {}

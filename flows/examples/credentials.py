@@ -23,7 +23,7 @@ def read_variable(name: str) -> str:
 @task
 def read_secret(name: str) -> str:
     """The value of a Secret block. It is never logged, nor returned by the flow, whose results may be kept."""
-    value = Secret.load(name).get()
+    value = Secret.load(name).get()  # type: ignore[union-attr] # a coroutine only for those who await it
     get_run_logger().info("The Secret %s was read: %d characters", name, len(str(value)))
     return str(value)
 

@@ -68,6 +68,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "orphans": [
             {
                 "key": str(orphan.key),
+                "kind": str(orphan.key.kind),
                 "area": orphan.mark.area,
                 "environment": orphan.mark.environment,
                 "next_run": orphan.next_run,

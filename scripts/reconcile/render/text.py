@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from reconcile.model import Deployment, Kind, Schedule
-from reconcile.plan import Action, Change, FieldChange, Notice, Outcome, Plan, Reason, Status
+from reconcile.model import Deployment, Kind, Schedule, Secret
+from reconcile.plan import Action, Change, FieldChange, Notice, Orphan, Outcome, Plan, Reason, Status
 from reconcile.problem import Problem, Severity
 from reconcile.render.escape import safe
-from reconcile.schedule import explain
+from reconcile.schedule import briefly, explain_schedule
 
 WIDEST = 160
 """Characters of a value that are shown; the JSON has it whole."""
@@ -62,7 +62,7 @@ def plan_lines(plan: Plan) -> Lines:
     yield from _section("Left as the operator set it:", (_hold_text(plan, index) for index in range(len(plan.holds))))
     yield from _section(
         "No longer declared, left on the server:",
-        (f"{safe(str(orphan.key))}  ({_coming(orphan.next_run)})" for orphan in plan.orphans),
+        map(_orphan_text, plan.orphans),
     )
     yield from _orphans_total(plan)
     yield from _section("Not managed from here, never touched:", (safe(str(key)) for key in plan.foreign))
@@ -119,10 +119,10 @@ def value_text(value: Any) -> str:
 
 
 def _group(change: Change) -> tuple[str, ...]:
-    area, environment = change.place
-    if area is None or environment is None:
-        return ("work pools",) if change.key.kind is Kind.WORK_POOL else (str(change.key.kind),)
-    return area, environment
+    return tuple(part for part in change.place if part is not None) or (_GROUPS[change.key.kind],)
+
+
+_GROUPS = {kind: f"{str(kind).replace('-', ' ')}s" for kind in Kind}
 
 
 def _group_order(change: Change) -> tuple[int, tuple[str, ...], str]:
@@ -137,7 +137,7 @@ def _change_lines(change: Change) -> Lines:
     )
     reason = f"  {_REASONS[change.reason]}" if change.reason else ""
     style = {Action.CREATE: "good", Action.DELETE: "error"}.get(change.action, "change")
-    yield Line(f"  {_SIGNS[change.action]} {safe(str(change.key))}{place}{reason}", style)
+    yield Line(f"  {_SIGNS[change.action]} {_told(change)}{place}{reason}", style)
     if change.action is Action.CREATE:
         yield from _created_lines(change)
         return
@@ -152,10 +152,22 @@ def _change_lines(change: Change) -> Lines:
         yield from _explained(change, field)
 
 
+def _told(change: Change) -> str:
+    """What changes. Beside deployments, or in the place of one, a bare name does not say what it is of."""
+    name = safe(str(change.key))
+    is_clear = change.key.kind is Kind.DEPLOYMENT or _group(change) == (_GROUPS[change.key.kind],)
+    return name if is_clear else f"{change.key.kind} {name}"
+
+
 def _created_lines(change: Change) -> Lines:
+    if change.key.kind in {Kind.VARIABLE, Kind.CONCURRENCY_LIMIT}:
+        for field in change.fields:
+            yield Line(f"      {safe(field.path)}: {value_text(field.after)}", "dim")
+    if isinstance(change.desired, Secret):
+        yield Line(f"      its value is taken from {safe(change.desired.from_env or '')}", "dim")
     if isinstance(change.desired, Deployment):
         for schedule in change.desired.schedules:
-            yield Line(f"      {safe(schedule.slug or '')}: {safe(explain(schedule.timing))}", "dim")
+            yield Line(f"      {safe(schedule.slug or '')}: {safe(explain_schedule(schedule))}", "dim")
         if change.desired.paused:
             yield Line("      paused", "dim")
 
@@ -165,7 +177,7 @@ def _explained(change: Change, field: FieldChange) -> Lines:
     if field.field == "schedules" and isinstance(change.desired, Deployment):
         for schedule in change.desired.schedules:
             if _is_timing(field, schedule):
-                yield Line(f"        {safe(explain(schedule.timing))}", "dim")
+                yield Line(f"        {safe(explain_schedule(schedule))}", "dim")
 
 
 def _is_timing(field: FieldChange, schedule: Schedule) -> bool:
@@ -182,11 +194,12 @@ def _change_text(field: FieldChange) -> str:
         return "resumes: true → false"
     if field.path.startswith("schedules.") and (field.before, field.after) == (False, True):
         return "resumes: false → true"
-    if field.before is None:
-        return f"set to {value_text(field.after)}"
-    if field.after is None:
-        return f"{value_text(field.before)} removed"
-    return f"{value_text(field.before)} → {value_text(field.after)}"
+    before, after = briefly(field.path, field.before, field.after)
+    if before is None:
+        return f"set to {value_text(after)}"
+    if after is None:
+        return f"{value_text(before)} removed"
+    return f"{value_text(before)} → {value_text(after)}"
 
 
 def _hold_text(plan: Plan, index: int) -> str:
@@ -215,6 +228,12 @@ def _orphans_total(plan: Plan) -> Lines:
         number = len(coming)
         still = f"{_count(number, 'orphan')} still run{'s' if number == 1 else ''}, next {coming[0]:%H:%M}"
         yield Line(f"  {still} ({coming[0]:%Y-%m-%d, %Z}); --prune deletes what is not declared", "warning")
+
+
+def _orphan_text(orphan: Orphan) -> str:
+    if orphan.key.kind is not Kind.DEPLOYMENT:
+        return f"{orphan.key.kind} {safe(str(orphan.key))}"
+    return f"{safe(str(orphan.key))}  ({_coming(orphan.next_run)})"
 
 
 def _coming(next_run: str | None) -> str:

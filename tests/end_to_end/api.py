@@ -86,6 +86,11 @@ class Api:
         WATCH.add(f"the GitHub credentials {name}", token, to_workers=True)
         self._make_block("github-credentials", name, {"token": token})
 
+    def make_notifier(self, name: str, url: str) -> None:
+        """A block that sends notifications to an address of Apprise's."""
+        WATCH.add(f"the address of {name}", url)
+        self._make_block("slack-webhook", name, {"url": url})
+
     def make_decoys(self) -> None:
         """Secrets that nothing uses, so that nothing has a reason to say them."""
         for name, token in BLOCKS.items():

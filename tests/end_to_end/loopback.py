@@ -37,7 +37,7 @@ class Asked:
     @property
     def is_lock(self) -> bool:
         """Whether it is about the lock, which is counted apart."""
-        return "/variables/" in self.path
+        return "/variables/" in self.path and not self.path.endswith("/filter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

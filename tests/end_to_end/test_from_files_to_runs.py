@@ -190,7 +190,7 @@ def test_apply_does_it(workshop: Workshop) -> None:
     assert applied["fingerprint"] == workshop.planned.document["fingerprint"]
     # A request for the pool, and two for each deployment, whose flow is new. Read before and with the lock, which is
     # taken and given back.
-    assert {**applied["requests"], "lock": 2} == {"read": 8, "write": 1 + 2 * len((*GOOD, WRONG)), "lock": 2}
+    assert {**applied["requests"], "lock": 2} == {"read": 18, "write": 1 + 2 * len((*GOOD, WRONG)), "lock": 2}
     assert applied["requests"]["lock"] >= 2  # and renewed, on a slow machine
 
 

@@ -273,3 +273,34 @@ def test_pauses_differ_so_that_clients_do_not_come_back_at_once(send: Any, pause
     for _ in range(5):
         send(CHANGE, refusal(503), NOTHING)
     assert len(set(pauses)) == 5
+
+
+AUTOMATION: Final = Request(method="POST", path="/automations/", body={"name": "a"})
+
+
+@pytest.mark.parametrize("lost", [refusal(502), refusal(504), SILENCE], ids=lambda answer: str(answer.status))
+def test_what_would_be_made_twice_is_not_sent_again_where_it_may_have_been_made(lost: Answer, send: Any) -> None:
+    """The server takes as many automations of one name as it is sent."""
+    found, tries = send(AUTOMATION, lost, MADE)
+    assert isinstance(found, ServerAnswerError | ServerUnreachableError)
+    assert tries == 1
+
+
+@pytest.mark.parametrize("busy", [refusal(429), refusal(503)], ids=lambda answer: str(answer.status))
+def test_a_busy_server_has_made_nothing_so_it_is_asked_again(busy: Answer, send: Any) -> None:
+    assert send(AUTOMATION, busy, busy, MADE) == ({"id": "7"}, 3)
+
+
+@pytest.mark.parametrize("value", ["correcthorse", 'con "comillas" y ñ', "línea\notra\\"])
+def test_a_server_that_repeats_a_secret_that_it_refuses_is_not_repeated(value: str, send: Any) -> None:
+    body = {"name": "B", "data": {"value": value}}
+    request = Request(method="POST", path="/block_documents/", body=body)
+    for plain in (True, False):
+        told = {"exception_detail": [{"msg": "no such name", "input": value}], "request_body": body}
+        text = json.dumps(told, ensure_ascii=plain)
+        found, _ = send(request, Answer(status=422, body=text.encode()))
+        assert isinstance(found, ServerAnswerError)
+        assert "no such name" in found.message
+        assert value not in found.message
+        assert not {json.dumps(value, ensure_ascii=each)[1:-1] for each in (True, False)} & {found.message}
+        assert not [part for part in value.split() if len(part) > 6 and part in found.message]

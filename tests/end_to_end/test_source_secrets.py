@@ -333,5 +333,5 @@ def test_a_secret_that_is_not_there_leaves_the_signature_unread(
     shared.write_text(shared.read_text(encoding="utf-8").replace("llave-fragua-vacia", "no-existe"), encoding="utf-8")
     forge.tool.apply()
     second = forge.tool.apply()
-    assert warning_codes(second) == ["source-unreadable"]
+    assert warning_codes(second) == ["source-unreadable", "block-missing"]
     assert second["requests"]["write"] == 0

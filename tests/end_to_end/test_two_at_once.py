@@ -139,7 +139,7 @@ def test_two_at_once_never_write_twice_nor_in_between(pairs: int, api: Api, tmp_
         assert codes == {0} or not waiting
         refused += codes != {0}
     print(f"FIGURES two at once: {pairs} pairs, {refused} with one of them refused, 0 written twice, 0 interleaved")
-    assert tool.apply()["requests"] == {"read": 4, "write": 0, "lock": 0}
+    assert tool.apply()["requests"] == {"read": 8, "write": 0, "lock": 0}
 
 
 @pytest.mark.long

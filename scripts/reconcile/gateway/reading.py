@@ -73,6 +73,10 @@ class Reading:
             queues=self.rows("/work_queues/filter"),
             flows=self.rows("/flows/filter"),
             deployments=self.rows("/deployments/filter"),
+            variables=self.rows("/variables/filter"),
+            blocks=self.rows("/block_documents/filter", {"include_secrets": False}),
+            limits=self.rows("/v2/concurrency_limits/filter"),
+            automations=self.rows("/automations/filter"),
         )
 
     def rows(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[Mapping[str, Any], ...]:

@@ -68,6 +68,15 @@ def _list(shape: Shape) -> Shape:
     return check
 
 
+def _number(value: Any, at: str) -> Iterator[str]:
+    return iter(()) if type(value) in {int, float} else _told(at, "a number", value)
+
+
+def _one_or_list(shape: Shape) -> Shape:
+    """One, or a list of them."""
+    return lambda value, at: _list(shape)(value, at) if type(value) is list else shape(value, at)
+
+
 def _values(shape: Shape) -> Shape:
     def check(value: Any, at: str) -> Iterator[str]:
         if type(value) is not dict:
@@ -148,7 +157,71 @@ _RUN: Final = _row(
         "created_by": _row({}, {"type": _text, "id": _text, "display_value": _text}),
     },
 )
-_WORKER: Final = _row({"name": _text}, {"status": _text, "last_heartbeat_time": _text})
+_WORKER: Final = _row({"id": _text, "name": _text}, {"status": _text, "last_heartbeat_time": _text})
+
+_VARIABLE: Final = _row({"id": _text, "name": _text}, {"tags": _list(_text), "updated": _text})
+_BLOCK: Final = _row(
+    {"id": _text},
+    {
+        "name": _text,
+        "block_type": _row({}, {"slug": _text}),
+        "block_schema": _row({}, {"capabilities": _list(_text)}),
+    },
+)
+_LIMIT: Final = _row({"id": _text, "name": _text, "limit": _whole}, {"slot_decay_per_second": _number})
+_LABELS: Final = _values(_one_or_list(_text))
+
+
+def _trigger(value: Any, at: str) -> Iterator[str]:
+    """A trigger, and those that it is made of: Prefect itself nests them two or three deep."""
+    if at.count(".triggers[") > DEEPEST:
+        return _told(at, f"triggers nested at most {DEEPEST} deep", "…")
+    return _TRIGGER(value, at)
+
+
+DEEPEST: Final = 20
+"""Levels of nested triggers that are read."""
+
+_TRIGGER: Final = _row(
+    {"type": _text},
+    {
+        "posture": _text,
+        "match": _LABELS,
+        "match_related": _one_or_list(_LABELS),
+        "after": _list(_text),
+        "expect": _list(_text),
+        "for_each": _list(_text),
+        "threshold": _whole,
+        "within": _number,
+        "triggers": _list(_trigger),
+    },
+)
+_ACTION: Final = _row(
+    {"type": _text},
+    {
+        "deployment_id": _text,
+        "work_pool_id": _text,
+        "work_queue_id": _text,
+        "automation_id": _text,
+        "block_document_id": _text,
+        "parameters": _mapping,
+        "job_variables": _mapping,
+        "schedule_after": _number,
+        "payload": _text,
+    },
+)
+_AUTOMATION: Final = _row(
+    {"id": _text, "name": _text, "trigger": _trigger},
+    {
+        "description": _text,
+        "enabled": _flag,
+        "tags": _list(_text),
+        "created": _text,
+        "actions": _list(_ACTION),
+        "actions_on_trigger": _list(_ACTION),
+        "actions_on_resolve": _list(_ACTION),
+    },
+)
 
 _ROUTES: Final = tuple(
     (re.compile(pattern), shape)
@@ -163,6 +236,10 @@ _ROUTES: Final = tuple(
         "/work_pools/[^/]+": _POOL,
         "/work_pools/[^/]+/workers/filter": _list(_WORKER),
         "/admin/version": _text,
+        "/variables/filter": _list(_VARIABLE),
+        "/block_documents/filter": _list(_BLOCK),
+        "/v2/concurrency_limits/filter": _list(_LIMIT),
+        "/automations/filter": _list(_AUTOMATION),
         "/variables/name/[^/]+": _row({"id": _text, "name": _text}, {"updated": _text}),
         "/block_types/slug/[^/]+/block_documents/name/[^/]+": _row({}, {"data": _mapping}),
     }.items()

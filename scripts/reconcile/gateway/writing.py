@@ -8,6 +8,7 @@ than they need.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from reconcile.errors import ServerAnswerError, ServerError, ServerUnreachableEr
 from reconcile.gateway.contact import RETRIED, Contact
 from reconcile.gateway.reading import refused, unreachable
 from reconcile.gateway.target import SETTINGS, Target, target_of
+from reconcile.secrets import MASK
 from reconcile.wire import Request
 
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
@@ -36,6 +38,11 @@ LONGEST: Final = 30.0
 _REFUSED_WHEN_THERE: Final = re.compile(r"/work_pools/(?:[^/]+/queues)?")
 """What answers 409 where a thing of that name stands. A deployment or a flow is upserted instead, so that a 409 means
 something else; and of a variable it must be seen whose it is."""
+
+_NOT_TWICE: Final = "/automations/"
+"""What makes another one of the same name each time it is sent: whether a lost answer was a yes, the next plan sees."""
+
+_OF_SECRETS: Final = "/block_documents"
 
 BY_A_PROXY: Final = frozenset({502, 504})
 """Answers that leave it open whether the server itself did what it was asked."""
@@ -84,8 +91,8 @@ class Writing:
     def write(self, request: Request) -> Mapping[str, Any]:
         """Send one request, again where that is safe; the answer's JSON, or an empty mapping. Raises ServerError.
 
-        Every request of ours can be repeated: those that create upsert, or are refused as there already; those that
-        change say the value to reach; those that delete find nothing left. What a lost answer leaves in doubt is
+        Nearly every request of ours can be repeated: those that create upsert, or are refused as there already; those
+        that change say the value to reach; those that delete find nothing left. What a lost answer leaves in doubt is
         settled by the answer to the next try, and of a deployment by a look before it.
         """
         in_doubt, is_lost, pauses = False, False, self.contact.pauses(PAUSES)
@@ -99,11 +106,13 @@ class Writing:
                     return {}
                 # With a token that has run out nothing was done, and the SDK has fetched a new one by now.
                 outdated = error.status == FORBIDDEN and "CSRF" in error.message
-                if not (outdated or error.status in RETRIED) or not self._goes_on(pauses):
+                again = RETRIED if request.path != _NOT_TWICE else RETRIED - BY_A_PROXY
+                if not (outdated or error.status in again) or not self._goes_on(pauses):
                     raise
             except ServerUnreachableError:
+                not_twice = (request.method, request.path) == ("POST", _NOT_TWICE)
                 is_lost |= not self._is_absent
-                if self._is_absent or not self._goes_on(pauses):
+                if self._is_absent or not_twice or not self._goes_on(pauses):
                     raise
             in_doubt = True
 
@@ -149,7 +158,8 @@ class Writing:
         except httpx.HTTPStatusError as error:
             self._is_absent = False
             self.contact.answered |= error.response.status_code not in RETRIED
-            raise refused(self.target, what, error.response.status_code, error.response.text) from None
+            text = _without_values(path, body or {}, error.response.text)
+            raise refused(self.target, what, error.response.status_code, text) from None
         except httpx.HTTPError as error:
             self._is_absent = isinstance(error, httpx.ConnectError) and not self.contact.hopeful
             raise unreachable(self.target, error) from None
@@ -174,6 +184,16 @@ class Writing:
             self._asked_to_wait = float(response.headers.get("Retry-After", "0"))
         response.headers["Retry-After"] = "0"
         response.headers.pop("Prefect-Maintenance", None)
+
+
+def _without_values(path: str, body: Mapping[str, Any], text: str) -> str:
+    """The server's words of a refusal, without the secret that it was sent: it repeats what it does not take."""
+    if not path.startswith(_OF_SECRETS):
+        return text
+    for value in dict(body.get("data") or {}).values():
+        for shape in {str(value), *(json.dumps(value, ensure_ascii=plain)[1:-1] for plain in (True, False))}:
+            text = text.replace(shape, MASK) if shape else text
+    return text
 
 
 def _was_done(request: Request, status: int) -> bool:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,7 +148,17 @@ class RealServer:
         self._writing = writing
 
     def read(self) -> Snapshot:
-        return self.reading.read()
+        blocks = self.reading.rows("/block_documents/filter", {"include_secrets": False})
+        return replace(self.reading.read(), blocks=blocks)
+
+    def get(self, path: str) -> Any:
+        return self.reading.get(path)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self.reading.post(path, body)
+
+    def secret(self, block: str) -> str | None:
+        return self.reading.secret(block)
 
     def write(self, request: Request) -> Mapping[str, Any]:
         self.requests.append(request)
@@ -172,5 +183,12 @@ class RealServer:
             self._writing.write(Request(method="DELETE", path=f"/deployments/{row['id']}"))
         for row in found.pools:
             self._writing.write(Request(method="DELETE", path=f"/work_pools/{row['name']}"))
-        for row in self.reading.rows("/v2/concurrency_limits/filter"):
-            self._writing.write(Request(method="DELETE", path=f"/v2/concurrency_limits/{row['id']}"))
+        besides = {
+            "/v2/concurrency_limits": self.reading.rows("/v2/concurrency_limits/filter"),
+            "/variables": found.variables,
+            "/automations": found.automations,
+            "/block_documents": self.reading.rows("/block_documents/filter", {"include_secrets": False}),
+        }
+        for room, rows in besides.items():
+            for row in rows:
+                self._writing.write(Request(method="DELETE", path=f"{room}/{row['id']}"))

@@ -26,6 +26,7 @@ ONLY_IN = {
     "httpx": {"reconcile.gateway.reading", "reconcile.gateway.writing"},
     "prefect": {"reconcile.gateway.writing"},
     "rich": {"reconcile.render.terminal"},
+    "tomlkit": {"reconcile.gateway.profiles"},
 }
 """Packages that few modules import, so that only what needs them pays for them."""
 
@@ -64,6 +65,7 @@ def test_nothing_in_the_house_imports_the_bootstrap(graph: ImportGraph) -> None:
     [
         (["validate"], {"prefect", "httpx", "rich"}),
         (["show", "basic-flow/Hola mundo"], {"prefect", "httpx", "rich"}),
+        (["services", "pool-dev"], {"prefect", "httpx", "rich", "tomlkit"}),
     ],
 )
 def test_a_command_does_not_load_what_it_does_not_need(command: list[str], never: set[str]) -> None:

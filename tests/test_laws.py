@@ -50,11 +50,20 @@ TIMINGS = st.one_of(
     st.builds(lambda seconds: a.interval(float(seconds)), st.integers(60, 90000)),
     st.builds(lambda day: a.rrule(f"FREQ=MONTHLY;BYMONTHDAY={day}"), st.integers(1, 28)),
 )
+SHARED = {"softland": 2, "otro": 5}
 LIMITS = st.builds(
-    ConcurrencyLimit,
-    limit=st.integers(1, 9),
+    lambda own, shared, **fields: ConcurrencyLimit(limit=SHARED[shared] if shared else own, shared=shared, **fields),
+    own=st.integers(1, 9),
+    shared=st.none() | st.sampled_from(sorted(SHARED)),
     collision_strategy=st.sampled_from(["ENQUEUE", "CANCEL_NEW"]),
     grace_period_seconds=st.none() | st.integers(60, 600),
+)
+VARIABLES = st.builds(
+    a.variable,
+    name=st.sampled_from(["sql_server", "clave_sql", "x", "api-key"]),
+    value=JSON | BY_NAME,
+    tags=st.lists(TEXT, max_size=2).map(tuple),
+    mark=st.just(a.MARK),
 )
 SCHEDULES = st.builds(
     Schedule,
@@ -67,6 +76,9 @@ MARKS = st.builds(
     Mark, project=st.just(a.PROJECT), area=st.sampled_from(["compras", "rrhh"]), environment=st.just("prod")
 )
 POOLS = ("uno", "dos")
+
+
+ROOMS = ("pools", "variables", "secrets", "limits", "deployments", "automations")
 
 
 def some(value: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -119,7 +131,9 @@ def pools(draw: st.DrawFn, name: str) -> WorkPool:
 @st.composite
 def states(draw: st.DrawFn) -> State:
     found = draw(st.lists(deployments(), max_size=3, unique_by=lambda deployment: deployment.key))
-    return a.state(*(draw(pools(name)) for name in POOLS), *found)
+    variables = draw(st.lists(VARIABLES, max_size=3, unique_by=lambda variable: variable.name))
+    limits = [a.limit(name, limit, slot_decay_per_second=draw(st.floats(0, 2))) for name, limit in SHARED.items()]
+    return a.state(*(draw(pools(name)) for name in POOLS), *variables, *limits, *found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +155,7 @@ def keeping_names(world: World) -> State:
         replace(deployment, flow=name.flow, name=name.name)
         for deployment, name in zip(world.after.deployments.values(), names, strict=False)
     ]
-    return a.state(*world.after.pools.values(), *renamed)
+    return replace(world.after, deployments=a.state(*renamed).deployments)
 
 
 # The laws
@@ -181,7 +195,7 @@ def order_changes_nothing(world: World) -> None:
     snapshot, chance = server.read(), random.Random(world.seed)
     desired = keeping_names(world)
     expected, _ = a.compared(desired, snapshot)
-    mixed = State(pools=_mixed(desired.pools, chance), deployments=_mixed(desired.deployments, chance))
+    mixed = State(**{name: _mixed(getattr(desired, name), chance) for name in ROOMS})
     found = difference(mixed, observed(_mixed_snapshot(snapshot, chance)), a.selection(desired))
     assert found == expected
     assert [str(change) for change in found.changes] != [] or not expected.changes
@@ -240,6 +254,10 @@ def _mixed_snapshot(snapshot: Snapshot, chance: random.Random) -> Snapshot:
         queues=mixed(snapshot.queues),
         flows=mixed(snapshot.flows),
         deployments=mixed(snapshot.deployments),
+        variables=mixed(snapshot.variables),
+        blocks=mixed(snapshot.blocks),
+        limits=mixed(snapshot.limits),
+        automations=mixed(snapshot.automations),
     )
 
 

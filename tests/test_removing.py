@@ -15,7 +15,7 @@ from fake_gateway import FakeGateway  # noqa: E402
 from roundtrips import apply_all, link_shared_limit, row_of  # noqa: E402
 
 from reconcile.apply import apply  # noqa: E402
-from reconcile.diff import Selection, difference  # noqa: E402
+from reconcile.diff import difference  # noqa: E402
 from reconcile.errors import ServerAnswerError, ServerUnreachableError  # noqa: E402
 from reconcile.facts import RunsOf  # noqa: E402
 from reconcile.model import ConcurrencyLimit, Deployment, Mark, ResourceKey, State  # noqa: E402
@@ -24,6 +24,7 @@ from reconcile.plan import Action, Outcome, Plan, Status  # noqa: E402
 from reconcile.prune import Pruning, Stock, managed, prune_refusals, pruned, running_refusals  # noqa: E402
 from reconcile.renames import likely_renames  # noqa: E402
 from reconcile.rules import Protection  # noqa: E402
+from reconcile.selection import Selection  # noqa: E402
 from reconcile.wire import Request, Snapshot  # noqa: E402
 
 OLD, NEW, OTHER = (a.deployment(name, schedules=()) for name in ("Viejo", "Nuevo", "Otro"))
@@ -62,7 +63,7 @@ def plan_to(
     """The plan with what is not declared deleted."""
     standing = observed(snapshot)
     selection = replace(a.selection(desired), replaces=replaces or {})
-    return pruned(a.plan_of(difference(desired, standing, selection)), standing.deployments)
+    return pruned(a.plan_of(difference(desired, standing, selection)), standing)
 
 
 def carried_out(plan: Plan, server: FakeGateway, **more: Any) -> list[Outcome]:
@@ -327,7 +328,7 @@ def test_what_looks_like_a_rename(new: Deployment, alike: bool) -> None:
     server = FakeGateway()
     apply_all(a.state(a.deployment("Saludo de noche")), server)
     found, standing = a.compared(a.state(new), server.read())
-    for plan in (a.plan_of(found), pruned(a.plan_of(found), standing.deployments)):
+    for plan in (a.plan_of(found), pruned(a.plan_of(found), standing)):
         assert [one.new.key for one in likely_renames(plan, standing.deployments)] == ([new.key] if alike else [])
 
 

@@ -33,7 +33,7 @@ COVERAGE_GATE: Final = 90
 COVERAGE: Final = ("--cov", "--cov-report=term-missing:skip-covered", f"--cov-fail-under={COVERAGE_GATE}")
 """Measured only when all tests run: a part of them covers a part."""
 
-PROGRAMS: Final = {"git": "git"}
+PROGRAMS: Final = {"git": "git", **({"systemd-analyze": "systemd"} if sys.platform == "linux" else {})}
 """Programs that the tests run, each with the Debian package that has it."""
 
 

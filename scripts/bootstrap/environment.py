@@ -23,7 +23,9 @@ LAYOUT = "1"
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 REQUIREMENTS = os.path.join(ROOT, "scripts", "requirements")
-PLACES = tuple(os.path.join(ROOT, name) for name in (".venv", ".venv-2", ".venv-3"))
+HOUSING = os.path.abspath(os.environ.get("RECONCILE_ENVIRONMENTS") or ROOT)
+"""The folder that environments are made in: this repository, or one that outlives a checkout."""
+PLACES = tuple(os.path.join(HOUSING, name) for name in (".venv", ".venv-2", ".venv-3"))
 
 RUNTIME, DEV = "runtime", "dev"
 """The profiles, each with its lock. What DEV installs is a superset: it serves both."""

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from bootstrap import environment, installers
-from bootstrap.environment import BROKEN, DEV, MISSING, OUTDATED, PLACES, READY, ROOT, BootstrapError
+from bootstrap.environment import BROKEN, DEV, HOUSING, MISSING, OUTDATED, PLACES, READY, BootstrapError
 from bootstrap.installers import PackageIndexError, say
 
-LOCK: Final = Path(ROOT, ".venv.lock")
+LOCK: Final = Path(HOUSING, ".venv.lock")
 PATIENCE: Final = 900.0
 """How many seconds to wait for another start that makes the environment: a first one over a slow line takes minutes."""
 
@@ -97,7 +97,7 @@ def _remove_others(place: str) -> None:
     for other in PLACES[PLACES.index(place) + 1 :]:
         if os.path.lexists(other):
             remove(Path(other))
-    for left in Path(ROOT).glob(".venv*.old"):
+    for left in Path(HOUSING).glob(".venv*.old"):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -18,11 +18,15 @@ Read the modules in that order and they tell the story:
     sources              folders and git repositories as readable trees
     signature            a flow's name and parameters out of its text, never executed
     secrets              what looks like a secret, and its mask
+    references           the variables and blocks that values name
+    prefect_settings     the names of Prefect's settings, without its import
     desired, observed    the two states
+    selection            what of a repository is acted on, and whose things may be taken over
     compare, diff        when values mean the same; what differs, and who changed it (fingerprint)
+    side, automations    what differs of variables, secrets, limits and automations; an automation's names and ids
     plan, facts, policy  the plan as data; what must be known of the world; what is refused
     prune, renames       what goes, and what speaks against it; what looks like one deployment under another name
-    payload, apply       the requests of a change; the changes one after the other
+    payload, apply       the requests of a change (side_payload: of a variable, limit, automation); one after the other
     lock                 one apply at a time
     gateway              the door to the server
     render, commands     what people and machines see; what they can ask for

@@ -28,6 +28,9 @@ COMMANDS = {
     "apply": "show the plan, ask, apply it",
     "show": "one effective deployment, with file and line of every field",
     "status": "the server: pools, workers, holds, orphans, late and failed runs",
+    "secret": "write a secret of the server, typed unseen or taken from the environment",
+    "services": "workers and servers as services of their machines: nssm for Windows, systemd for Linux",
+    "profile": "write an environment's settings into Prefect's own profile",
 }
 
 EXAMPLES = """examples:

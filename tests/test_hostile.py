@@ -182,10 +182,10 @@ def fuzz(tmp_path: Path) -> Fuzz:
 
 
 def test_no_spoiled_document_does_more_than_be_told(fuzz: Fuzz) -> None:
-    for number in range(400):
+    for number in range(250):
         fuzz.run(number, SEED)
     assert fuzz.counts["with errors"] > 100
-    assert fuzz.counts["planned"] > 30
+    assert fuzz.counts["planned"] > 15
 
 
 @pytest.mark.long
@@ -455,8 +455,8 @@ def ask_hostile(
 def test_no_hostile_answer_does_more_than_be_told(
     answers: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = ask_hostile(answers, range(150), SEED, monkeypatch)
-    assert 5 < counts["errors"] < 60
+    counts = ask_hostile(answers, range(90), SEED, monkeypatch)
+    assert 3 < counts["errors"] < 36
 
 
 @pytest.mark.long

@@ -26,8 +26,8 @@ COMMANDS: Final = {
 }
 """Modules to run with their arguments; the rest of what they need to know stands in pyproject.toml."""
 
-WORKERS: Final = ("-n", "2", "--dist", "loadfile")
-"""Two at a time, each a file: the tests of a file share its real servers."""
+WORKERS: Final = ("-n", "3", "--dist", "loadfile")
+"""Three at a time, each a file: the tests of a file share its real servers, and wait for them half of the time."""
 
 COVERAGE_GATE: Final = 90
 COVERAGE: Final = ("--cov", "--cov-report=term-missing:skip-covered", f"--cov-fail-under={COVERAGE_GATE}")

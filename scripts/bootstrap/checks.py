@@ -26,8 +26,11 @@ COMMANDS: Final = {
 }
 """Modules to run with their arguments; the rest of what they need to know stands in pyproject.toml."""
 
-WORKERS: Final = ("-n", "3", "--dist", "loadfile")
-"""Three at a time, each a file: the tests of a file share its real servers, and wait for them half of the time."""
+WORKERS: Final = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Three at a time, each a file: the tests of a file share its real servers, and wait for them half of the time.
+
+Without the last, xdist takes the files with the most tests first, so that the long ones of a few tests end it alone.
+"""
 
 COVERAGE_GATE: Final = 90
 COVERAGE: Final = ("--cov", "--cov-report=term-missing:skip-covered", f"--cov-fail-under={COVERAGE_GATE}")

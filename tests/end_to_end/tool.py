@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from end_to_end.watch import ENVIRONMENT, RECORDING, WATCH
-from servers import environment
+from servers import MEASURING, environment
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 
@@ -60,6 +60,7 @@ class Tool:
         """
         return {
             **environment(self.home, self.url),
+            **{name: value for name, value in os.environ.items() if name.startswith(MEASURING)},
             **plain_git(self.home),
             **ENVIRONMENT,
             **WATCH.python(),

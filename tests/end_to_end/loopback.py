@@ -100,9 +100,10 @@ class Relay(Loopback):
 
     def _relayed(self, asked: Asked) -> Answer:
         instead = self._before(self, asked) if self._before else None
-        return instead or self._passed_on(asked)
+        return instead or self.pass_on(asked)
 
-    def _passed_on(self, asked: Asked) -> Answer:
+    def pass_on(self, asked: Asked) -> Answer:
+        """What the real server answers."""
         connection = http.client.HTTPConnection(str(self._to.hostname), int(self._to.port or 80), timeout=60)
         try:
             headers = {name: value for name, value in asked.headers.items() if name.lower() not in HOP | {"host"}}

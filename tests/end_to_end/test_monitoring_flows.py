@@ -327,6 +327,7 @@ def _all_made(api: Api, path: str, bodies: Any) -> bool:
     return all(one["status"] == "CREATED" for one in api.post(path, bodies)["results"])
 
 
+@pytest.mark.long
 def test_runs_are_read_beyond_a_page(ground: Ground, broken: dict[str, str]) -> None:
     """210 more, that are due long after this test."""
     shop = ground.api.deployment("lijar/Lijar")["id"]

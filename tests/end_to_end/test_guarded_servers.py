@@ -62,7 +62,7 @@ def test_plan_apply_and_status_work_with_the_password(guarded: Api, tool: Tool) 
     (tool.root / "deployments" / "area" / "prod.yaml").write_text(
         'deployments:\n  Soplar: {entrypoint: "soplar.py:soplar", source: aqui, tags: [nueva]}\n', encoding="utf-8"
     )
-    assert tool.apply()["requests"]["write"] == 1
+    assert tool.apply()["summary"]["update"] == 1
     assert "nueva" in guarded.deployment("soplar/Soplar")["tags"]
     status = tool("status", "--json")
     assert status.document["deployments"]["managed"] == 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from end_to_end.watch import FIGURES
+from hypothesis import settings
 
 ROOT = Path(__file__).parent
 SLOW = ("end_to_end", "contract", "test_environment.py", "test_sources.py")
@@ -18,8 +19,10 @@ SLOW = ("end_to_end", "contract", "test_environment.py", "test_sources.py")
 def pytest_configure() -> None:
     """Where the tests were started in the background, Ctrl-C is ignored, and so it would be in every process of theirs.
 
-    Likewise the end of the terminal, where they were started by nohup.
+    Likewise the end of the terminal, where they were started by nohup. And no example has a time limit: machines differ.
     """
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_DFL)

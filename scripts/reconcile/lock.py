@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from reconcile.errors import LockHeldError, LockLostError, ServerAnswerError, ServerError
+from reconcile.keeping import LOCK
 from reconcile.wire import Request, Writer
 
 LEASE: Final = timedelta(seconds=60)
@@ -135,7 +136,7 @@ class Lock:
         lease: timedelta = LEASE,
         renewal: float = RENEWAL,
     ) -> None:
-        self.name = f"sync-lock-{project}"
+        self.name = f"{LOCK}{project}"
         self._door = door
         self._holder = holder
         self._clock = clock

@@ -305,6 +305,7 @@ def test_messages_say_what_yaml_read_and_what_to_write(text: str, words: tuple[s
         ("{: 1}", ["1:2 key-not-text"]),
         ("a: 1\n---\nb: 2", ["2:1 several-documents"]),
         ("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n", ["2:1 merge-conflict"]),
+        ("a: 1\n>>>>>>> x\nb: 2\n", ["2:1 merge-conflict"]),
         ("a: x\x07y", ["1:5 control-character"]),
         ("a: x\x85y", ["1:5 control-character"]),
         ("a: x\u2028y", ["1:5 control-character"]),

@@ -58,7 +58,7 @@ BREAK = re.compile(r"\r\n|\r|\n")
 # ---------------------------------------------------------------- the text as a whole
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
-_CONFLICT = re.compile(r"^<{7}(?: .*)?$", re.MULTILINE)
+_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: .*)?$", re.MULTILINE)
 _CONFLICT_END = re.compile(r"^>{7}(?: .*)?$", re.MULTILINE)
 
 
@@ -66,7 +66,7 @@ def in_text(text: str) -> Iterator[Trap]:
     """What makes a text unreadable before any YAML: leftovers of a merge, characters that cannot be seen."""
     end = 0
     while match := _CONFLICT.search(text, end):
-        closing = _CONFLICT_END.search(text, match.end())
+        closing = match if match[0].startswith(">") else _CONFLICT_END.search(text, match.end())
         end = closing.end() if closing else len(text)
         yield Trap(
             match.start(),

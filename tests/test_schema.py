@@ -371,7 +371,7 @@ def test_what_does_not_fit(kind: str, text: str, expected: list[str]) -> None:
         ("deployments", "deployments: {X: {shedules: {}}}", ["'shedules' is no key of this deployment", "'schedules'"]),
         ("deployments", "deployments: {X: {workQueue: x}}", ["Did you mean 'work_queue'"]),
         ("deployments", "deployments: {X: {work_pool_name: x}}", ["Did you mean 'work_pool'"]),
-        ("deployments", "deployments: {X: {zzz: x}}", ["Known here: concurrency_limit, description"]),
+        ("deployments", "deployments: {X: {zzz: x}}", ["Known here: build, concurrency_limit, description"]),
         (
             "deployments",
             'deployments: {X: {concurrency_limit: "3"}}',

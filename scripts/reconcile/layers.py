@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -91,6 +91,20 @@ class Repository:
         for area in self.areas.values():
             yield from area.environments.values()
 
+    def with_document(self, document: Document) -> Repository:
+        """The repository with another text of one of its files of deployments."""
+        if document.file == self.environments.file:
+            return replace(self, environments=document)
+        if self.shared is not None and document.file == self.shared.file:
+            return replace(self, shared=document)
+        for area, files in self.areas.items():
+            here = {each: one for each, one in files.environments.items() if one.file == document.file}
+            if here or (files.shared is not None and files.shared.file == document.file):
+                said = {**files.environments, **dict.fromkeys(here, document)}
+                changed = AreaFiles(shared=files.shared if here else document, environments=said)
+                return replace(self, areas={**self.areas, area: changed})
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
@@ -135,12 +149,14 @@ class Entry:
     def at_fault(self, *path: str | int) -> bool:
         """Whether something at, above or below a field was wrong in one of the files, and is not here.
 
-        Where a field replaces those of the layers below, theirs do not matter.
+        Where a field replaces those of the layers below, theirs do not matter; nor their `pull`, where it is `source`.
         """
         for layer in reversed(self.layers):
             if layer.at_fault(*path):
                 return True
             if path[0] in layer.data and path[0] not in _MERGED:
+                return False
+            if path[0] == "pull" and layer.data.get("source") is not None:
                 return False
         return False
 
@@ -241,12 +257,46 @@ def merge_source(layers: Sequence[Layer]) -> dict[str, Any]:
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def _entries_of(repository: Repository, scope: Scope, files: AreaFiles, document: Document) -> Iterator[Entry]:
+def below(repository: Repository, area: str, environment: str, name: str) -> Mapping[str, Any]:
+    """The fields that the layers give a deployment of that name that says nothing itself, there or not yet there."""
+    scope = scope_of(repository, area, environment)
+    if scope is None:
+        return NOTHING
+    files = repository.areas.get(area, AreaFiles())
+    document = files.environments.get(environment) or Document(file="", data={})
+    lent = (_layer(files.shared, ("deployments", name)),) if files.shared else ()
+    own = _layer(document, ("deployments", name))
+    return _effective((*_common_layers(repository, scope, files, document), *lent, own), scope, None)
+
+
+def as_in(repository: Repository, entry: Entry, environment: str) -> Mapping[str, Any]:
+    """The fields of an entry if it stood in another environment of its area: under that one's rules, and its defaults.
+
+    The defaults of the file that it stands in now come along, below those of the other file.
+    """
+    area = entry.scope.area
+    scope = scope_of(repository, area, environment)
+    if scope is None:
+        return NOTHING
+    files = repository.areas.get(area, AreaFiles())
+    document = files.environments.get(environment) or Document(file="", data={})
+    common = _common_layers(repository, scope, files, document)
+    there = tuple(layer for layer in common if layer.document is document)
+    here = _layer(entry.layers[-1].document, ("defaults",))
+    own = tuple(layer for layer in entry.layers if layer.at[:1] == ("deployments",))
+    return _effective((*common[: len(common) - len(there)], here, *there, *own), scope, None)
+
+
+def _common_layers(repository: Repository, scope: Scope, files: AreaFiles, document: Document) -> tuple[Layer, ...]:
     defaults = [_layer(repository.shared, ("defaults",))] if repository.shared else []
     defaults.append(_layer(repository.environments, (*scope.rules.at, "defaults")))
     defaults += [_layer(files.shared, ("defaults",))] if files.shared else []
     defaults.append(_layer(document, ("defaults",)))
-    common = tuple(layer for layer in defaults if layer.data or layer.at_fault())
+    return tuple(layer for layer in defaults if layer.data or layer.at_fault())
+
+
+def _entries_of(repository: Repository, scope: Scope, files: AreaFiles, document: Document) -> Iterator[Entry]:
+    common = _common_layers(repository, scope, files, document)
     lent = _mapping(files.shared.data.get("deployments")) if files.shared else NOTHING
     for name in _mapping(document.data.get("deployments")):
         loan: tuple[Layer, ...] = ()
@@ -266,6 +316,9 @@ def _origins_of(entry: Entry) -> Origins:
 def _effective(layers: Sequence[Layer], scope: Scope, origins: Origins | None) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for layer in layers:
+        if layer.data.get("source") is not None:  # a source said higher up is where workers take the code from, too
+            fields.pop("pull", None)
+            _forget(origins, ("pull",))
         for name, value in layer.data.items():
             _lay_field(fields, origins, name, value, Origin(document=layer.document, at=(*layer.at, name)))
     if "schedules" in fields:

@@ -12,10 +12,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PureWindowsPath
 from typing import Any, Final
 
 from reconcile.errors import SourceError
+from reconcile.problem import Fault
 
 GIT_CLONE: Final = "prefect.deployments.steps.git_clone"
 SET_WORKING_DIRECTORY: Final = "prefect.deployments.steps.set_working_directory"
@@ -89,6 +91,124 @@ def pull_steps(source: Source, *, root: str | None) -> tuple[dict[str, Any], ...
     elif source.github_credentials:
         step["credentials"] = _placeholder("github-credentials", source.github_credentials)
     return ({GIT_CLONE: step},)
+
+
+def steps_on_branch(steps: Sequence[Mapping[str, Any]], branch: str) -> tuple[dict[str, Any], ...]:
+    """The same steps, whose last clone brings another branch instead of what it is pinned to."""
+    changed = [dict(step) for step in steps]
+    for step in reversed(changed):
+        inputs = step.get(GIT_CLONE)
+        if isinstance(inputs, Mapping):
+            step[GIT_CLONE] = {**{key: value for key, value in inputs.items() if key != "commit_sha"}, "branch": branch}
+            break
+    return tuple(changed)
+
+
+def source_of(steps: Sequence[Mapping[str, Any]]) -> Source | None:
+    """Where workers with these steps have the code from, as far as it can be read here; None where that is not said.
+
+    It is what the last clone brings, or a folder; not a folder below what was cloned, whose name nobody knows here.
+    """
+    found: Source | None = None
+    clone = ""
+    for step in steps:
+        for name, inputs in step.items():
+            said = inputs if isinstance(inputs, Mapping) else {}
+            if name == GIT_CLONE:
+                found, clone = _cloned(said), str(said.get("id") or "git_clone")
+            elif name == SET_WORKING_DIRECTORY:
+                directory = str(said.get("directory") or "")
+                if not re.fullmatch(rf"\{{\{{\s*{re.escape(clone)}\.directory\s*\}}\}}", directory) or not clone:
+                    found = PathSource(path=directory) if is_absolute_path(directory) else None
+            elif "pull" in name or "clone" in name:
+                found = None
+    return found
+
+
+def _cloned(inputs: Mapping[str, Any]) -> GitSource | None:
+    """What a clone brings, where all of it is said in plain text, but for its token."""
+    texts = [inputs.get(name) for name in ("repository", "branch", "commit_sha")]
+    if not isinstance(texts[0], str) or any(isinstance(text, str) and "{{" in text for text in texts):
+        return None
+    kind, _, name = (block_of(inputs) or "").partition("/")
+    source = GitSource(
+        url=texts[0],
+        branch=None if texts[1] is None else str(texts[1]),
+        commit=None if texts[2] is None else str(texts[2]),
+        secret=name if kind == "secret" else None,
+        github_credentials=name if kind == "github-credentials" else None,
+        directories=tuple(map(str, inputs.get("directories") or ())),
+        include_submodules=inputs.get("include_submodules") is True,
+    )
+    return source if check(source) is None else None
+
+
+def block_of(inputs: Mapping[str, Any]) -> str | None:
+    """The block whose token a clone is given, as `type/name`."""
+    credentials = inputs.get("credentials")
+    inner = credentials.get("access_token") if isinstance(credentials, Mapping) else None
+    for text in (inputs.get("access_token"), credentials, inner):
+        match = _BLOCK_TEXT.fullmatch(text) if isinstance(text, str) else None
+        if match is not None:
+            return f"{match['type']}/{match['name']}"
+    return None
+
+
+_BLOCK_TEXT = re.compile(r"\{\{\s*prefect\.blocks\.(?P<type>[\w-]+)\.(?P<name>[\w-]+)\s*\}\}")
+
+STEPS: Final[Mapping[str, frozenset[str]]] = {
+    GIT_CLONE: frozenset(
+        {"repository", "branch", "commit_sha", "include_submodules", "access_token", "credentials", "directories",
+         "clone_directory_name"}
+    ),
+    SET_WORKING_DIRECTORY: frozenset({"directory"}),
+    "prefect.deployments.steps.pull_from_remote_storage": frozenset(),
+    "prefect.deployments.steps.pull_with_block": frozenset({"block_document_name", "block_type_slug"}),
+    "prefect.deployments.steps.run_shell_script": frozenset(
+        {"script", "directory", "env", "stream_output", "expand_env_vars", "shell"}
+    ),
+    "prefect.deployments.steps.pip_install_requirements": frozenset(
+        {"directory", "requirements_file", "stream_output"}
+    ),
+}  # fmt: skip
+"""Prefect's own steps and what they take; nothing said: anything. A contract test holds them against Prefect."""
+
+_NEEDED: Final = {GIT_CLONE: "repository", SET_WORKING_DIRECTORY: "directory"}
+_ALWAYS: Final = frozenset({"id", "requires"})
+
+
+def step_faults(steps: Sequence[Mapping[str, Any]], field: str) -> Iterator[Fault]:
+    """What is wrong with steps of Prefect's own: names and inputs that it does not have. `field` has the steps."""
+    for index, step in enumerate(steps):
+        for name, inputs in step.items():
+            yield from _step_faults(name, inputs or {}, (field, index, name))
+
+
+def _step_faults(name: str, inputs: Mapping[str, Any], at: tuple[str | int, ...]) -> Iterator[Fault]:
+    if name.startswith(("prefect.deployments.steps.", "prefect.projects.")) and name not in STEPS:
+        close = get_close_matches(name, STEPS, n=1, cutoff=0.5)
+        yield Fault(
+            code="step-unknown",
+            message=f"Prefect has no step {name}.",
+            hint=f"Did you mean {close[0]}?" if close else f"It has: {', '.join(STEPS)}.",
+            at=at,
+            on_key=True,
+        )
+        return
+    taken = STEPS.get(name)
+    for key in sorted(inputs.keys() - (taken or ()) - _ALWAYS) if taken else ():
+        close = get_close_matches(key, taken or (), n=1)
+        yield Fault(
+            code="step-input-unknown",
+            message=f"The step {name.rpartition('.')[2]} takes no {key!r}: runs would fail.",
+            hint=f"Did you mean {close[0]!r}?" if close else f"It takes: {', '.join(sorted(taken or ()))}.",
+            at=(*at, key),
+            on_key=True,
+        )
+    needed = _NEEDED.get(name)
+    if needed is not None and inputs.get(needed) is None:
+        message = f"The step {name.rpartition('.')[2]} needs `{needed}`: runs would fail."
+        yield Fault(code="step-input-missing", message=message, hint=f"Write `{needed}:`.", at=at, on_key=True)
 
 
 def _placeholder(block_type: str, name: str) -> str:

@@ -18,6 +18,8 @@ from reconcile.pull import (
     faults,
     is_absolute_path,
     pull_steps,
+    source_of,
+    step_faults,
 )
 from reconcile.secrets import secret_in_text
 
@@ -47,6 +49,8 @@ class Code:
     steps: tuple[Mapping[str, Any], ...]
     reads: Source
     source_name: str | None
+    is_guess: bool = False
+    """Whether `reads` is only where the code may well be: nothing says where its pull steps take it from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +100,17 @@ def _code(repository: Repository, entry: Entry, place: Place, problems: list[Pro
     if target is None or source is None:
         return None
     entrypoint, files, function = target
-    steps, reads, name = source
+    steps, reads, name, is_guess = source
     return Code(
-        entry=entry, entrypoint=entrypoint, function=function, files=files, steps=steps, reads=reads, source_name=name
-    )  # fmt: skip
+        entry=entry,
+        entrypoint=entrypoint,
+        function=function,
+        files=files,
+        steps=steps,
+        reads=reads,
+        source_name=name,
+        is_guess=is_guess,
+    )
 
 
 def _entrypoint(entry: Entry, problems: list[Problem]) -> tuple[str, tuple[str, ...], str] | None:
@@ -117,21 +128,42 @@ def _entrypoint(entry: Entry, problems: list[Problem]) -> tuple[str, tuple[str, 
         return None
 
 
-_Found = tuple[tuple[Mapping[str, Any], ...], Source, str | None]
+_Found = tuple[tuple[Mapping[str, Any], ...], Source, str | None, bool]
 
 
 def _source(repository: Repository, entry: Entry, place: Place, problems: list[Problem]) -> _Found | None:
     name = entry.fields.get("source")
-    if entry.at_fault("source"):
+    if entry.at_fault("source") or entry.at_fault("pull"):
         return None
+    problems += (entry.problem(fault) for field in ("build", "push") for fault in _own_faults(entry, field))
+    if isinstance(entry.fields.get("pull"), list):
+        return _own_steps(entry, place, problems)
     if isinstance(name, str):
         return _named_source(entry, name, place, problems)
     pull = repository.project.data.get("pull")
     if pull:
-        return tuple(pull), REPOSITORY, None
+        return tuple(pull), REPOSITORY, None, False
     if not repository.project.at_fault(("pull",)):
         problems.append(_no_source(entry))
     return None
+
+
+def _own_steps(entry: Entry, place: Place, problems: list[Problem]) -> _Found | None:
+    """Prefect's own pull steps. A source beside them says where the code is read; else they may say it themselves."""
+    faults = [entry.problem(fault) for fault in _own_faults(entry, "pull")]
+    problems += faults
+    name = entry.fields.get("source")
+    steps = tuple({key: inputs or {} for key, inputs in step.items()} for step in entry.fields["pull"])
+    if isinstance(name, str):
+        named = _named_source(entry, name, place, problems)
+        return None if named is None or faults else (steps, *named[1:])
+    reads = source_of(steps)
+    return None if faults else (steps, reads or REPOSITORY, None, reads is None)
+
+
+def _own_faults(entry: Entry, field: str) -> Iterator[Fault]:
+    steps = entry.fields.get(field)
+    return step_faults(steps, field) if isinstance(steps, list) and not entry.at_fault(field) else iter(())
 
 
 def _named_source(entry: Entry, name: str, place: Place, problems: list[Problem]) -> _Found | None:
@@ -141,12 +173,20 @@ def _named_source(entry: Entry, name: str, place: Place, problems: list[Problem]
             problems.append(entry.problem(_undeclared(entry.scope, name)))
         return None
     try:
-        return *_of_source(entry.scope, layers, place), name
+        return *_of_source(entry.scope, layers, place), name, False
     except _ReportedError:
         return None
     except SourceError as error:
         problems.append(_source_problem(layers, error))
         return None
+
+
+def steps_of(scope: Scope, name: str, place: Place) -> tuple[Mapping[str, Any], ...]:
+    """What a worker does for a source that is declared; nothing where the source is at fault."""
+    try:
+        return _of_source(scope, scope.sources[name], place)[0]
+    except SourceError:
+        return ()
 
 
 def _undeclared(scope: Scope, name: str) -> Fault:
@@ -319,6 +359,13 @@ def git_sources(repository: Repository) -> Iterator[GitSource]:
                 yield _git_source(found)
 
 
+def git_source_of(entry: Entry, name: str | None) -> GitSource | None:
+    """The git source that workers elsewhere clone a source from: itself, or its `deploy_as`."""
+    data = merge_source(entry.scope.sources.get(name, ()) if name is not None else ())
+    found = [one for one in (data, data.get("deploy_as")) if isinstance(one, Mapping) and "git" in one]
+    return _git_source(found[0]) if found else None
+
+
 def leads_here(source: Source) -> bool:
     """Whether the code is read from a folder of this repository, which is there for everybody or not at all."""
     while isinstance(source, PathSource) and source.read_from is not None:
@@ -340,4 +387,6 @@ def folder_location(code: Code) -> Location:
 
 def location_of(code: Code) -> Location:
     """Where the source of an entry is named, or the entry itself."""
-    return code.entry.locate(("source",)) if code.source_name else code.entry.location
+    if code.source_name:
+        return code.entry.locate(("source",))
+    return code.entry.locate(("pull",), key=True)

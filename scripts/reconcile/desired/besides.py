@@ -16,6 +16,7 @@ from reconcile.compare import canonical
 from reconcile.desired.automations import automation_faults
 from reconcile.desired.servers import can_be_one_server
 from reconcile.document import Document
+from reconcile.keeping import HOLDS, LOCK, is_kept
 from reconcile.layers import Repository
 from reconcile.model import (
     EVERYWHERE,
@@ -33,9 +34,6 @@ from reconcile.problem import Fault, Location, Problem, Severity
 from reconcile.references import Reference, references_in
 from reconcile.resolve import nearest
 from reconcile.schedule import read_day
-
-LOCK: Final = "sync-lock-"
-"""How the names of the variables begin that keep two applies apart."""
 
 LONGEST: Final = 5000
 """Bytes of a variable's value as JSON that the server takes."""
@@ -321,10 +319,10 @@ def _faults(kind: Kind, name: str, said: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _variable_faults(name: str, said: Mapping[str, Any]) -> Iterator[Fault]:
-    if name.startswith(LOCK):
+    if is_kept(name):
         yield Fault(
             code="name-reserved",
-            message=f"Variables that begin with {LOCK!r} keep two applies apart, so none can be declared.",
+            message=f"Variables that begin with {LOCK!r} or {HOLDS!r} are the tool's own, so none can be declared.",
             hint="Give it another name.",
             on_key=True,
         )

@@ -31,7 +31,10 @@ def signature_of(draft: Draft, code: Code) -> Signature | None:
     if key not in draft.signatures:
         draft.signatures[key] = _read(draft, code)
     found = draft.signatures[key]
-    if found is None:
+    if found is None and code.is_guess:
+        if not isinstance(code.entry.fields.get("flow"), str):
+            draft.problems.append(code.entry.problem(_not_read()))
+    elif found is None:
         draft.problems.append(code.entry.problem(_no_such_file(code)))
     if isinstance(found, SignatureError):
         file = next(path for path in code.files if draft.evidence.texts.get((code.reads, path)) is not None)
@@ -66,6 +69,19 @@ def _no_such_file(code: Code) -> Fault:
         message=f"There is no {code.files[0]} in {source}.",
         hint="Paths start at the top folder of the source, with forward slashes; check the spelling, and the branch.",
         at=("entrypoint",),
+    )
+
+
+def _not_read() -> Fault:
+    """Once for all deployments that have the same steps: it names none of them."""
+    return Fault(
+        code="pull-unreadable",
+        message="Where these pull steps take the code from cannot be read here, so entrypoints and parameters are not "
+        "checked, and flows are taken to be named after their functions.",
+        hint="Name a `source:` beside `pull:` that holds the same code, or pin the flows' names with `flow:`.",
+        at=("pull",),
+        on_key=True,
+        severity=Severity.WARNING,
     )
 
 

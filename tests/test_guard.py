@@ -15,11 +15,11 @@ from fake_gateway import FakeGateway
 from reconcile.apply import apply, never
 from reconcile.commands.guard import Guard, Pace
 from reconcile.diff import difference
-from reconcile.due import Run, Wipes, at_stake, awaited, read_run, wipes
+from reconcile.due import Run, Wipes, at_stake, awaited, missing, read_run, standing_of, wipes
 from reconcile.errors import ServerAnswerError
 from reconcile.model import Deployment, Schedule, State
 from reconcile.observed import observed
-from reconcile.plan import Action, Change, Notice, Outcome, Plan, Status
+from reconcile.plan import Action, Change, FieldChange, Notice, Outcome, Plan, Status
 from reconcile.rules import Rules, rules_of
 
 pytest.register_assert_rewrite("roundtrips")
@@ -266,6 +266,23 @@ def test_runs_that_are_declared_no_more_are_not_missed(world: World, fields: dic
     world.stand(a.deployment(schedules=schedules, paused=False))
     outcomes, notices = world.apply(world.plan(a.deployment(**{"schedules": schedules, "paused": False, **fields})))
     assert (statuses(outcomes), notices) == ([Status.DONE], ())
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_runs_of_what_an_operator_paused_are_missed_only_once_it_goes_on(world: World, released: bool) -> None:
+    """A run can outlive the pause: the scheduler made it while the operator paused."""
+    schedules = (world.every(14400, LATER),)
+    world.stand(a.deployment(schedules=schedules))
+    runs = [read_run(row) for row in world.server.scheduler.rows(all_of(world))]
+    [change] = world.plan(a.deployment(schedules=schedules, description="otra")).changes
+    assert isinstance(change.observed, Deployment)
+    change = replace(change, observed=replace(change.observed, paused=True))
+    if released:
+        ends = FieldChange(path="paused", field="paused", before=True, after=False)
+        change = replace(change, fields=(*change.fields, ends))
+    standing = standing_of(change, [run for run in runs if run is not None])
+    assert standing is not None
+    assert bool(missing(standing, (), world.server.time)) is released
 
 
 def test_runs_that_the_scheduler_does_not_bring_back_are_told(world: World) -> None:

@@ -137,7 +137,7 @@ class Standing:
     """A deployment after its change, and the runs that stood before.
 
     `declared` is what is declared now of a schedule that had that id before. `anew`: the runs were another deployment's
-    that this one replaces.
+    that this one replaces. `paused`: it is, by the files or by an operator, and no run of it comes back.
     """
 
     key: str
@@ -145,6 +145,7 @@ class Standing:
     before: tuple[Run, ...]
     declared: Mapping[str, Schedule]
     anew: bool = False
+    paused: bool = False
 
 
 def standing_of(change: Change, runs: Iterable[Run]) -> Standing | None:
@@ -155,7 +156,21 @@ def standing_of(change: Change, runs: Iterable[Run]) -> Standing | None:
     pairs = paired(desired.schedules, observed.schedules)
     declared = {had.id: wanted for wanted, had in pairs if wanted is not None and had is not None and had.id}
     anew = change.action is Action.REPLACE
-    return Standing(key=str(change.key), desired=desired, before=tuple(runs), declared=declared, anew=anew)
+    return Standing(
+        key=str(change.key),
+        desired=desired,
+        before=tuple(runs),
+        declared=declared,
+        anew=anew,
+        paused=_is_paused(change, desired, observed),
+    )
+
+
+def _is_paused(change: Change, desired: Deployment, observed: Deployment) -> bool:
+    """After its change. Where no file says so it stays as the operator has it, unless the plan ends the hold."""
+    if desired.paused is not None:
+        return desired.paused
+    return bool(observed.paused) and all(field.path != "paused" for field in change.fields)
 
 
 def missing(standing: Standing, after: Iterable[Run], now: datetime) -> tuple[datetime, ...]:
@@ -174,7 +189,7 @@ def missing(standing: Standing, after: Iterable[Run], now: datetime) -> tuple[da
 
 def _must_stand(run: Run, standing: Standing, held: Mapping[str | None, datetime], now: datetime) -> bool:
     schedule = standing.declared.get(run.schedule or "")
-    if schedule is None or schedule.active is False or standing.desired.paused or not run.waiting:
+    if schedule is None or schedule.active is False or standing.paused or not run.waiting:
         return False
     if next(_times(schedule, run.expected, run.expected), None) is None or (standing.anew and run.expected <= now):
         return False

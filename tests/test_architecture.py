@@ -24,7 +24,7 @@ ONLY_IN = {
     "yaml": {"reconcile.document"},
     "jsonschema": {"reconcile.schema"},
     "httpx": {"reconcile.gateway.reading", "reconcile.gateway.writing"},
-    "prefect": {"reconcile.gateway.writing"},
+    "prefect": {"reconcile.gateway.stepping", "reconcile.gateway.writing"},
     "rich": {"reconcile.render.terminal"},
     "tomlkit": {"reconcile.gateway.profiles"},
 }

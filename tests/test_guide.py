@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from reconcile.cli import COMMANDS
+from reconcile.cli import COMMANDS, MODULES
 from reconcile.commands.session import read_files
 from reconcile.problem import has_errors
 
@@ -78,7 +78,7 @@ def parsers() -> dict[str, ArgumentParser]:
     made = {}
     for name in COMMANDS:
         made[name] = ArgumentParser(prog=name)
-        import_module(f"reconcile.commands.{name}").configure(made[name])
+        import_module(f"reconcile.commands.{MODULES.get(name, name)}").configure(made[name])
     return made
 
 

@@ -23,7 +23,11 @@ Read the modules in that order and they tell the story:
     desired, observed    the two states
     selection            what of a repository is acted on, and whose things may be taken over
     compare, diff        when values mean the same; what differs, and who changed it (fingerprint)
+    trials, holds        copies that try a branch, and their mark; who paused what, and why
+    keeping              the variables that the tool keeps on a server for itself
     side, automations    what differs of variables, secrets, limits and automations; an automation's names and ids
+    building             images that are built before an apply, and what stands of them
+    moving               into YAML from a server or a prefect.yaml, and out again
     plan, facts, policy  the plan as data; what must be known of the world; what is refused
     prune, renames       what goes, and what speaks against it; what looks like one deployment under another name
     payload, apply       the requests of a change (side_payload: of a variable, limit, automation); one after the other

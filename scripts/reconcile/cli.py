@@ -30,8 +30,27 @@ COMMANDS = {
     "status": "the server: pools, workers, holds, orphans, late and failed runs",
     "secret": "write a secret of the server, typed unseen or taken from the environment",
     "services": "workers and servers as services of their machines: nssm for Windows, systemd for Linux",
+    "run": "run a deployment now, or at a time, with parameters",
+    "pause": "pause deployments or work pools in an incident, and say why",
+    "resume": "resume what `pause` paused",
+    "try": "a copy of a deployment that tries a branch, in the pool for development",
     "profile": "write an environment's settings into Prefect's own profile",
+    "import": "what exists becomes YAML of this repository",
+    "export": "the way out: one prefect.yaml for Prefect's own command line",
+    "compare": "what differs between two servers, in the words of a plan",
+    "promote": "propose the edit that makes an area in one environment like another",
 }
+MODULES = {
+    "compare": "comparing",
+    "export": "exporting",
+    "import": "importing",
+    "pause": "pausing",
+    "promote": "promoting",
+    "resume": "resuming",
+    "run": "running",
+    "try": "trying",
+}
+"""The modules of commands whose names are Python's own words, or another's."""
 
 EXAMPLES = """examples:
   python3 scripts/sync.py validate
@@ -105,7 +124,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
         if name in arguments[:1] or not arguments:
-            module = import_module(f"reconcile.commands.{name}")
+            module = import_module(f"reconcile.commands.{MODULES.get(name, name)}")
             module.configure(sub)
             sub.set_defaults(run=module.run)
     return parser.parse_args(list(arguments))

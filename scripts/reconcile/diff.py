@@ -35,6 +35,7 @@ from reconcile.plan import Action, Change, Declaration, FieldChange, Hold, Notic
 from reconcile.secrets import mask
 from reconcile.selection import Remarks, Selection, is_adopted, not_ours
 from reconcile.side import side_changes, side_orphans, side_total
+from reconcile.trials import trial_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,8 @@ def _orphans(observed: State, selection: Selection, replaced: Collection[str]) -
 def _foreign(observed: State, selection: Selection) -> Iterator[ResourceKey]:
     for name, deployment in sorted(observed.deployments.items()):
         ours = deployment.mark is not None and deployment.mark.project == selection.project
+        trial = trial_of(deployment)
+        ours = ours or (trial is not None and trial.project == selection.project)
         if not ours and name not in selection.declared:
             yield deployment.key
 

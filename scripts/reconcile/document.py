@@ -87,6 +87,13 @@ class Document:
             branch = branch.branches.get(step)
         return _location(self.file, self.text, mark >> _BITS if key else mark & _LOW)
 
+    def keys_at(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        """The keys of the mapping at a path as they stand in the text, what was left out of the data among them."""
+        branch: Branch | None = self.branch
+        for step in path:
+            branch = branch.branches.get(step) if branch is not None else None
+        return tuple(branch.marks) if branch is not None else ()
+
     def location(self, offset: int) -> Location:
         """The place of an offset into the text."""
         return _location(self.file, self.text, offset)

@@ -88,13 +88,16 @@ class Change:
 class Hold:
     """An operator's decision made in the UI, which the plan leaves standing.
 
-    `since` is when what bears it was last changed, ISO 8601: the decision is as old, or older.
+    `since` is when what bears it was last changed, ISO 8601: the decision is as old, or older. Where `pause` made it,
+    `by` and `reason` say who and why, and `since` is that moment.
     """
 
     key: ResourceKey
     field: str
     value: Any
     since: str | None = data_field(default=None, compare=False)
+    by: str | None = data_field(default=None, compare=False)
+    reason: str | None = data_field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,16 +5,17 @@ Where nothing would change nothing is said. Every refusal names its way out; `wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from reconcile.facts import Facts
 from reconcile.fingerprint import read_version
 from reconcile.model import EVERYWHERE, NO_COMMIT, Deployment, Kind, Marked, State
 from reconcile.plan import Action, Change, Notice, Plan
-from reconcile.pull import SET_WORKING_DIRECTORY
+from reconcile.pull import GIT_CLONE, SET_WORKING_DIRECTORY
 from reconcile.rules import DEFAULT_BRANCHES, Force, Require, Requirement, Rules, frozen_until
 
 OF_GIT = frozenset({Require.BRANCH, Require.CLEAN, Require.PUSHED, Require.UP_TO_DATE})
@@ -124,9 +125,15 @@ def _written(changes: tuple[Change, ...]) -> Iterator[tuple[Change, Deployment]]
             yield change, change.desired
 
 
+def _in_a_folder(steps: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether the code is in a folder of the workers' machine; one within what was cloned before is none."""
+    names = [name for step in steps for name in step]
+    return SET_WORKING_DIRECTORY in names and GIT_CLONE not in names
+
+
 def _source(_: Requirement, changes: tuple[Change, ...], __: Facts) -> Iterator[_Found]:
     for change, desired in _written(changes):
-        if not desired.pull_steps or any(SET_WORKING_DIRECTORY in step for step in desired.pull_steps):
+        if not desired.pull_steps or _in_a_folder(desired.pull_steps):
             yield _Found(
                 what=f"the code of {change.key} comes from a folder of a machine and not from git",
                 hint="give it a source with git",

@@ -198,11 +198,11 @@ def _checked(files: _Files, path: Path, kind: str, content: bytes) -> Document:
     files.problems += _secrets_in_comments(document)
     document = replace(document, reported=document.reported | {problem.location for problem in secrets})
     faults = faults_of(document, kind)
-    files.problems += problems_of(document, (replace(fault, hint=fault.hint or _ANY_HINT) for fault in faults))
+    files.problems += problems_of(document, (replace(fault, hint=fault.hint or ANY_HINT) for fault in faults))
     return _without(document, faults)
 
 
-_ANY_HINT: Final = "Correct it, or delete it: in an editor, the schema of this file explains each key."
+ANY_HINT: Final = "Correct it, or delete it: in an editor, the schema of this file explains each key."
 
 
 def _nothing(files: _Files, path: Path) -> Document:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reconcile.apply import apply, at_once
 from reconcile.commands import output
+from reconcile.commands.building import NEVER_BUILT, run_recipes, steps_told
 from reconcile.commands.checkout import git_state
 from reconcile.commands.guard import Guard
 from reconcile.commands.interruption import finishing
@@ -59,6 +60,11 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("plan", nargs="?", type=Path, metavar="PLAN", help="a plan that `plan --out` saved: exactly it")
     parser.add_argument("--yes", action="store_true", help="apply without asking")
     parser.add_argument(
+        "--build",
+        action="store_true",
+        help="run the build and push steps of the selected deployments first, on this machine, as Prefect itself does",
+    )
+    parser.add_argument(
         "--wait",
         type=seconds,
         default=0.0,
@@ -69,13 +75,17 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(options: Namespace) -> ExitCode:
     """Plan, ask, apply. Refusals and failed outcomes exit 1."""
-    if not options.yes and not sys.stdin.isatty():
-        raise UsageError("There is no terminal to ask on.", "Read the plan first (`plan`), then add --yes.")
     root = root_of(options, TOOL)
     saved = None if options.plan is None else read_saved(options.plan)
     if saved is not None:
         options = selected_by(saved, options)
+    if saved is not None and options.build:
+        raise UsageError(
+            "A saved plan holds what it writes, so nothing is built for it.", "Leave out --build, or PLAN."
+        )
     permissions = permissions_of(options)
+    if not options.yes and (sys.stdin is None or not sys.stdin.isatty()):
+        raise UsageError("There is no terminal to ask on.", "Read the plan first (`plan`), then add --yes.")
     with open_session(
         root, local=options.local, select=lambda files: filter_of(options, files.repository), need_env=saved is None
     ) as session:
@@ -88,11 +98,24 @@ def run(options: Namespace) -> ExitCode:
 
 def _run(options: Namespace, session: Session, saved: SavedPlan | None) -> ExitCode:
     found = observe(session)
+    if options.build:
+        found = _built(options, session, found)
     if saved is not None:
         check_inputs(saved, session)
         found = _held_against(saved, found)
     applied = _shown(options, found)
     return _finish(options, session, applied or _write(options, session, found, saved))
+
+
+def _built(options: Namespace, session: Session, found: Observation) -> Observation:
+    """What is planned once the steps have run; not where it is refused anyway, or somebody says no."""
+    if not found.recipes or any(refusal.code != NEVER_BUILT for refusal in found.plan.refusals):
+        return found
+    say(steps_told(found.recipes))
+    if not options.yes and not _yes("Run them?"):
+        return found
+    session.outputs = run_recipes(found.recipes, root=session.root, url=session.target.url or "")
+    return observe(session)
 
 
 def _shown(options: Namespace, found: Observation) -> _Applied | None:
@@ -274,7 +297,11 @@ def _finish(options: Namespace, session: Session, applied: _Applied) -> ExitCode
 def _agreed(options: Namespace, found: Observation) -> bool:
     if options.json:
         show(plan_lines(found.plan), sys.stderr)
-    sys.stderr.write("Apply this plan? [y/N] ")
+    return _yes("Apply this plan?")
+
+
+def _yes(question: str) -> bool:
+    sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes", "s", "si", "sí"}
 

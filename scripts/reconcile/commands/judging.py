@@ -12,10 +12,11 @@ from reconcile.commands.runs import runs_of
 from reconcile.desired import declared_name
 from reconcile.layers import Entry, Repository
 from reconcile.model import State
-from reconcile.plan import Plan
+from reconcile.plan import Action, Change, Notice, Plan
 from reconcile.policy import pause_warnings, token_warnings
 from reconcile.prune import Stock, history_warnings, prune_refusals, pruned, removed, running_refusals
 from reconcile.renames import likely_renames, rename_warnings
+from reconcile.trials import trials_of
 from reconcile.wire import Reader
 
 
@@ -53,3 +54,18 @@ def with_pauses(plan: Plan, entries: Mapping[str, Entry], selected: Iterable[str
     said: dict[str, Any] = {name: entries[name].fields.get("paused") for name in sorted(selected)}
     pauses = {name: paused for name, paused in said.items() if isinstance(paused, Mapping)}
     return replace(plan, warnings=(*plan.warnings, *pause_warnings(pauses, today)))
+
+
+def without_old_trials(plan: Plan, observed: State, project: str, today: date) -> Plan:
+    """The plan, which deletes the trials whose time is over too. They are no orphans, so that no --prune is needed."""
+    old = [(one, trial) for one, trial in trials_of(observed, project) if trial.until < today]
+    gone = (Change(action=Action.DELETE, key=one.key, declaration=None, observed=one) for one, _ in old)
+    told = (
+        Notice(
+            code="try-over",
+            key=str(one.key),
+            message=f"{one.key} is what {trial.user} tried until {trial.until}: it is deleted; `try` makes it anew.",
+        )
+        for one, trial in old
+    )
+    return replace(plan, changes=(*plan.changes, *gone), warnings=(*plan.warnings, *told))

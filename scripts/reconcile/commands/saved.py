@@ -229,11 +229,11 @@ def _is_target(saved: SavedPlan, session: Session) -> bool:
 def check_inputs(saved: SavedPlan, session: Session) -> None:
     """Raises ReconcileError where the files, or the flows' sources, are not those that the plan was made from."""
     if saved.document["inputs"] != inputs(session):
-        commit = git_state(session.root).short
+        commit, there = git_state(session.root).short, saved.document["commit"]
+        where = f"commit {there}; this is {commit}" if commit != there else f"both on commit {commit}"
         raise ReconcileError(
-            f"The files are not those that the plan {saved.path} was made from (commit {saved.document['commit']}; "
-            f"this is {commit}).",
-            f"Check out that commit, or make the plan anew. {_AGAIN}" if commit != saved.document["commit"] else _AGAIN,
+            f"The files are not those that the plan {saved.path} was made from ({where}).",
+            f"Check out that commit, or make the plan anew. {_AGAIN}" if commit != there else _AGAIN,
         )
 
 

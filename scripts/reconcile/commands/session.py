@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from reconcile.automations import ours_first
-from reconcile.commands.judging import judged, with_pauses
+from reconcile.building import Recipe
+from reconcile.commands.building import Outputs, with_builds
+from reconcile.commands.judging import judged, with_pauses, without_old_trials
 from reconcile.commands.linking import bereft, linked, retired, retired_warning, settled
 from reconcile.commands.options import Filter
 from reconcile.commands.permissions import Permissions
@@ -38,6 +40,7 @@ from reconcile.desired import (
 from reconcile.desired.services import services_of
 from reconcile.desired.settings import settings_problems
 from reconcile.errors import ProblemsError, SourceError, UsageError
+from reconcile.holds import with_reasons
 from reconcile.layers import Entry, Repository, entries, scopes, unused_loans
 from reconcile.model import Mark, Marked, State
 from reconcile.plan import Notice, Plan
@@ -98,6 +101,8 @@ class Observation:
     """Whether a source could not be read, whose token nobody was given so far: once applied, it may be."""
     barred: frozenset[Source] = frozenset()
     """Sources that could not be read, whose token the server gives to other hosts than theirs."""
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    """The build and push steps of what is selected, by `flow/name`."""
 
 
 @dataclass(slots=True)
@@ -114,6 +119,9 @@ class Session:
     read_secrets: bool = False
     barred: frozenset[Source] = frozenset()
     """Sources that get no token, whatever stands on the server by now."""
+    outputs: Outputs = field(default_factory=dict)
+    """What build steps gave that ran in this command."""
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
     evidence: Evidence | None = None
     """What was read of the sources. A second look at the server takes it as it is; None: they are read."""
 
@@ -133,9 +141,13 @@ def read_files(root: Path) -> Files:
     return Files(root=root, repository=repository, entries=found, problems=in_order(problems))
 
 
-def declared_here(files: Files) -> Desired:
-    """What the files alone say is desired, with every problem that they show: nothing is fetched, no server asked."""
-    resolved = resolve(files.repository, files.entries, Place(root=str(files.root)))
+def declared_here(files: Files, *, is_here: bool = True, standing: State | None = None) -> Desired:
+    """What the files alone say is desired, with every problem that they show: nothing is fetched, no server asked.
+
+    `is_here`: they are for workers of this machine. `standing` is what was observed, where a server was asked already:
+    it knows flows whose names only their code says.
+    """
+    resolved = resolve(files.repository, files.entries, Place(root=str(files.root), is_here=is_here))
     codes = resolved.codes
     evidence = _evidence(files.root, [code for code in codes if _is_folder(code.reads)])
     # A folder that is only on the workers' machine is nothing to warn of here; plan says what it could not read.
@@ -143,14 +155,22 @@ def declared_here(files: Files) -> Desired:
     silent = dict.fromkeys(
         {code.reads for code in codes} - {source for source, _ in (*evidence.texts, *evidence.misread)}
     )
-    wanted = desired(files.repository, resolved, replace(evidence, unreadable={**silent, **certain}))
+    evidence = replace(evidence, unreadable={**silent, **certain})
+    if standing is not None:
+        evidence = replace(evidence, known_flow=_known_flows(standing))
+    wanted = desired(files.repository, resolved, evidence)
     unknown = unknown_deployments(files.repository, wanted.besides.declared, wanted.pairs)
     return replace(wanted, problems=as_told((*files.problems, *resolved.problems, *wanted.problems, *unknown)))
 
 
 @contextmanager
-def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], need_env: bool) -> Iterator[Session]:
-    """A server found and the files read; meanwhile the server is read too, or comes up where it is the embedded one."""
+def open_session(
+    root: Path, *, local: bool, select: Callable[[Files], Filter], need_env: bool, whole: bool = True
+) -> Iterator[Session]:
+    """A server found and the files read; meanwhile the server is read too, or comes up where it is the embedded one.
+
+    `whole` False: little of the server is wanted, which whoever wants it asks for.
+    """
     with ExitStack() as stack:
         target = None if local else find_target()
         embedded: Embedded | None = None
@@ -158,7 +178,7 @@ def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], 
         if target is None or target.url is None:
             embedded = _start(stack)
         else:
-            reading = _begin_to_read(stack, target)
+            reading = _begin_to_read(stack, target, whole=whole)
         files = read_files(root)
         if "environments" not in files.repository.environments.data:  # nothing can be selected then
             raise ProblemsError(declared_here(files).problems)
@@ -169,18 +189,27 @@ def open_session(root: Path, *, local: bool, select: Callable[[Files], Filter], 
                 f"--env {' or --env '.join(sorted(chosen.environments))} (or --env all).",
             )
         if embedded is not None:
-            reading = _begin_to_read(stack, embedded.target())
+            reading = _begin_to_read(stack, embedded.target(), whole=whole)
         assert reading is not None
         yield Session(
             root=root, target=reading.target, embedded=embedded is not None, reading=reading, files=files, chosen=chosen
         )  # fmt: skip
 
 
-def _begin_to_read(stack: ExitStack, target: Target) -> Reading:
+def reading_of(stack: ExitStack, *, local: bool) -> Reading:
+    """A server found, and its reading begun, for whoever needs no files to begin with."""
+    target = None if local else find_target()
+    if target is None or target.url is None:
+        target = _start(stack).target()
+    return _begin_to_read(stack, target, whole=True)
+
+
+def _begin_to_read(stack: ExitStack, target: Target, *, whole: bool) -> Reading:
     from reconcile.gateway.reading import Reading
 
     reading = stack.enter_context(Reading(target))
-    reading.begin()
+    if whole:
+        reading.begin()
     return reading
 
 
@@ -236,6 +265,7 @@ def observe(session: Session, *, sources: bool = True) -> Observation:
         wanted=wanted,
         withheld=bool(withheld - barred),
         barred=barred,
+        recipes=session.recipes,
     )
 
 
@@ -249,6 +279,8 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
     picked = selected_of(chosen, wanted)
     links = linked(besides, wanted.pairs, wanted.state, standing, here)
     state = with_besides(picked, links.besides.values(), chosen)
+    built = with_builds(state, standing, wanted.entries, session.outputs)
+    state, session.recipes = built.state, built.recipes
     settlement = settled(state, standing, links)
 
     def covers(mark: Mark, one: Marked) -> bool:
@@ -286,10 +318,10 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
         holds=found.holds,
         orphans=found.orphans,
         foreign=found.foreign,
-        refusals=(*pins, *settlement.refusals, *found.refusals),
+        refusals=(*pins, *built.refusals, *settlement.refusals, *found.refusals),
         warnings=(
             *_left_out(session, chosen),
-            *_matching_nothing(chosen, wanted),
+            *matching_nothing(chosen, wanted),
             *_as_notices(problems),
             *settlement.warnings,
             *found.warnings,
@@ -313,6 +345,9 @@ def _plan(session: Session, chosen: Filter, wanted: Desired, standing: State, pr
         zone=session.files.zone,
     )
     plan = replace(plan, refusals=(*plan.refusals, *bereft(plan, settlement.state.automations.values())))
+    plan = with_reasons(plan, standing, session.project)
+    if not chosen.is_partial:
+        plan = without_old_trials(plan, standing, session.project, today)
     if session.embedded:  # nobody's server: the rules are of those that others use
         return plan
     files = session.files
@@ -380,7 +415,7 @@ def _without_pinned(session: Session) -> Filter:
     return replace(session.chosen, environments=frozenset(left))
 
 
-def _matching_nothing(chosen: Filter, wanted: Desired) -> Iterator[Notice]:
+def matching_nothing(chosen: Filter, wanted: Desired) -> Iterator[Notice]:
     """A word on each glob that was mistyped: otherwise there would just be nothing to do."""
     for glob in chosen.only:
         alone = replace(chosen, only=(glob,))
@@ -450,6 +485,11 @@ def _evidence(root: Path, codes: Iterable[Code], tokens: Mapping[str, str] | Non
     return Evidence(
         texts=texts, unreadable=unreadable, misread=misread, templates=job_templates(), now=datetime.now(UTC)
     )
+
+
+def evidence_of(session: Session, code: Code, standing: State) -> Evidence:
+    """What is read of the one source of one entry, with the token that the server keeps for its host if need be."""
+    return _with_tokens(session, _evidence(session.root, [code]), [code], standing)
 
 
 def _with_tokens(session: Session, evidence: Evidence, codes: Iterable[Code], standing: State) -> Evidence:

@@ -233,13 +233,18 @@ def _lines(document: Mapping[str, Any]) -> Iterator[Line]:
         yield Line("")
         yield Line("Left as the operator set it", "title")
         for hold in document["holds"]:
-            yield Line(f"  {hold_text(hold['key'], hold['field'], hold['value'], hold['since'])}")
+            yield Line(f"  {_hold_text(hold)}")
     if document["orphans"]:
         yield Line("")
         yield Line("No longer declared, left on the server", "title")
         for orphan in document["orphans"]:
             coming = f"next run {safe(orphan['next_run'])}" if orphan["next_run"] else "no run coming"
             yield Line(f"  {safe(orphan['key'])}  {coming}")
+
+
+def _hold_text(hold: Mapping[str, Any]) -> str:
+    who, why = hold.get("by"), hold.get("reason")
+    return hold_text(hold["key"], hold["field"], hold["value"], hold["since"], by=who, reason=why)
 
 
 def _secret_lines(secrets: Sequence[Mapping[str, Any]]) -> Iterator[Line]:

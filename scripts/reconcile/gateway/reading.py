@@ -47,6 +47,8 @@ class Reading:
         self._csrf: dict[str, str] = {}
         self._clock: datetime | None = None
         self._begun: Future[Snapshot] | None = None
+        self._is_api = False
+        """Whether a route has answered as Prefect's does: one that is not there is then no wrong address."""
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +179,10 @@ class Reading:
                     f"{mask_text(fault)}.",
                     _ENDING,
                 )
+            self._is_api = True
             return answer
+        if response.status_code == httpx.codes.NOT_FOUND and self._is_api and path.endswith("/filter"):
+            raise _lacking(self.target, path)
         raise refused(self.target, f"{response.request.method} {path}", response.status_code, response.text)
 
     @property
@@ -217,7 +222,19 @@ def unreachable(target: Target, cause: Exception | None) -> ServerUnreachableErr
         why = _short(cause)
     return ServerUnreachableError(
         f"The server at {mask_text(target.url or '')} ({target.origin}) cannot be reached: {why}.",
-        "Is it running, and is that its address? --local uses Prefect's embedded server instead.",
+        "Is it running, and is that its address?"
+        + ("" if target.origin.startswith("--") else " --local uses Prefect's embedded server instead."),
+    )
+
+
+def _lacking(target: Target, path: str) -> ServerAnswerError:
+    """The server is one of Prefect's, of a version that does not keep this kind of thing yet."""
+    kind = path.removesuffix("/filter").rpartition("/")[2].replace("_", " ")
+    return ServerAnswerError(
+        f"The server at {mask_text(target.url or '')} has no {kind}: it answered 404 to {path}, as a server of another "
+        "version than this tool works with does.",
+        status=httpx.codes.NOT_FOUND,
+        hint="Bring the server to the version of Prefect that `prefect-version` names, then run this again.",
     )
 
 

@@ -114,7 +114,7 @@ def _checked(url: str | None, origin: str) -> str | None:
     if not _is_address(url.strip()):
         raise ReconcileError(
             f"The address of the server is not one: {origin} should be like http://192.168.1.13:4200/api.",
-            "Correct PREFECT_API_URL.",
+            "Correct it." if origin.startswith("--") else "Correct PREFECT_API_URL.",
         )
     return url.strip().rstrip("/")
 
@@ -131,12 +131,21 @@ def active_profile(environ: Mapping[str, str], home: Path) -> tuple[str, Mapping
     """The name of Prefect's active profile and its settings; an empty one where there is no profiles.toml."""
     path = profiles_path(environ, home)
     data = _profiles(path)
-    said = data.get("profiles")
-    profiles = {name: one for name, one in said.items() if isinstance(one, dict)} if isinstance(said, dict) else {}
+    profiles = _each(data)
     name = str(environ.get("PREFECT_PROFILE") or data.get("active") or "ephemeral")
     if name not in profiles and name not in _WITHOUT_ADDRESS:
         raise _no_profile(name, profiles, path, is_said=bool(environ.get("PREFECT_PROFILE")))
     return name, profiles.get(name, {})
+
+
+def known_profiles(environ: Mapping[str, str], home: Path) -> frozenset[str]:
+    """The names of the profiles that profiles.toml holds."""
+    return frozenset(_each(_profiles(profiles_path(environ, home))))
+
+
+def _each(data: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    said = data.get("profiles")
+    return {name: one for name, one in said.items() if isinstance(one, dict)} if isinstance(said, dict) else {}
 
 
 _WITHOUT_ADDRESS = frozenset({"ephemeral", "test"})

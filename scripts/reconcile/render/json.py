@@ -12,6 +12,7 @@ from typing import Any, Final
 from reconcile.plan import Action, Change, Notice, Outcome, Plan
 from reconcile.problem import Problem
 from reconcile.render.escape import INVISIBLE
+from reconcile.secrets import mask_text
 from reconcile.wire import Counts
 
 FORMAT = 1
@@ -63,7 +64,14 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "summary": summary(plan),
         "changes": changes,
         "holds": [
-            {"key": str(hold.key), "field": hold.field, "value": hold.value, "since": hold.since} for hold in plan.holds
+            {
+                "key": str(hold.key),
+                "field": hold.field,
+                "value": hold.value,
+                "since": hold.since,
+                **({"by": hold.by, "reason": mask_text(hold.reason or "")} if hold.by is not None else {}),
+            }
+            for hold in plan.holds
         ],
         "orphans": [
             {

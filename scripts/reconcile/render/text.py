@@ -12,6 +12,7 @@ from reconcile.plan import Action, Change, FieldChange, Notice, Orphan, Outcome,
 from reconcile.problem import Problem, Severity
 from reconcile.render.escape import safe
 from reconcile.schedule import briefly, explain_schedule
+from reconcile.secrets import mask_text
 
 WIDEST = 160
 """Characters of a value that are shown; the JSON has it whole."""
@@ -204,12 +205,16 @@ def _change_text(field: FieldChange) -> str:
 
 def _hold_text(plan: Plan, index: int) -> str:
     hold = plan.holds[index]
-    return hold_text(str(hold.key), hold.field, hold.value, hold.since)
+    return hold_text(str(hold.key), hold.field, hold.value, hold.since, by=hold.by, reason=hold.reason)
 
 
-def hold_text(key: str, field: str, value: Any, since: str | None) -> str:
-    """What an operator decided, and since when that has stood."""
+def hold_text(
+    key: str, field: str, value: Any, since: str | None, *, by: str | None = None, reason: str | None = None
+) -> str:
+    """What an operator decided, and since when that has stood; who and why, where that is known."""
     told = f"  (since {_minute(since)} or earlier)" if since else ""
+    if by is not None:
+        told = f"  (by {safe(by)} since {_minute(since or '')}: {safe(mask_text(reason or ''))})"
     return f"{safe(key)}  {safe(field)} = {value_text(value)}{told}"
 
 

@@ -9,20 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 from end_to_end.watch import FIGURES
 from hypothesis import settings
 
 ROOT = Path(__file__).parent
+AGAIN = "the first try"
 SLOW = ("end_to_end", "contract", "test_environment.py", "test_sources.py")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Where the tests were started in the background, Ctrl-C is ignored, and so it would be in every process of theirs.
 
     Likewise the end of the terminal, where they were started by nohup. And no example has a time limit: machines differ.
     """
-    settings.register_profile("untimed", deadline=None)
-    settings.load_profile("untimed")
+    settings.register_profile("short", deadline=None, max_examples=50)
+    settings.register_profile("long", deadline=None)
+    settings.load_profile("short" if config.getoption("markexpr") == "not long" else "long")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -48,7 +51,11 @@ def _keep(config: pytest.Config, figures: dict[str, int] | None) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How much was searched for tokens."""
+    """How much was searched for tokens, and what was tried twice."""
+    for report in terminalreporter.getreports("passed"):
+        for name, reason in report.user_properties:
+            if name == AGAIN and report.when == "call":
+                terminalreporter.write_line(f"SECOND TRY {report.nodeid}: {reason}")
     if figures := config.stash.get(FIGURES, None):
         told = ", ".join(f"{number:,} {name}" for name, number in figures.items())
         terminalreporter.write_line(f"FIGURES secrets: {told}")
@@ -62,6 +69,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _speed(item: pytest.Item) -> int:
     first = item.path.relative_to(ROOT).parts[0]
     return SLOW.index(first) if first in SLOW else len(SLOW)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """A test of real processes that fails is tried once more, and that is told: SQLite is locked, a machine is busy."""
+    if item.path.relative_to(ROOT).parts[0] != "end_to_end":
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, log=False, nextitem=nextitem)
+    reasons = [report.longreprtext.strip().rpartition("\n")[2] for report in reports if report.failed]
+    if reasons:
+        item._initrequest()  # type: ignore[attr-defined] # as pytest-rerunfailures does; a test knows its fixtures by it
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        for report in reports:
+            report.user_properties.append((AGAIN, reasons[0]))
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

@@ -392,7 +392,8 @@ def _holds_are_kept(found: Observation, after: Json, snapshot: Snapshot) -> None
         if hold.field == "paused":
             assert row["paused"] is True
         elif hold.field == "concurrency_limit":
-            assert row["global_concurrency_limit"]["limit"] == hold.value["limit"]
+            limit, value = row["global_concurrency_limit"], hold.value
+            assert limit["name"] == value["shared"] if "shared" in value else limit["limit"] == value["limit"]
         else:
             slug = hold.field.removeprefix("schedules.").removesuffix(".active")
             assert {one["slug"]: one["active"] for one in row["schedules"]}[slug] is False

@@ -10,19 +10,12 @@ pytest.register_assert_rewrite("roundtrips")
 
 from fake_gateway import FakeGateway  # noqa: E402
 from roundtrips import Server  # noqa: E402
-from servers import RealServer, environment, prefect_server  # noqa: E402
+from servers import LEAN, PROMPT, RealServer, environment, prefect_server  # noqa: E402
 
 from reconcile.gateway.reading import Reading  # noqa: E402
 from reconcile.gateway.target import Target  # noqa: E402
 
-SETTINGS = {
-    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
-    **{
-        f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false"
-        for service in ("EVENT_PERSISTER", "TRIGGERS", "TASK_RUN_RECORDER", "FOREMAN")
-    },
-}
-"""Runs of changed deployments come after one second instead of five; what records and watches events is not asked of."""
+SETTINGS = {**PROMPT, **LEAN, "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false"}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import pytest
 from end_to_end.api import Api
 from end_to_end.watch import FIGURES, WATCH, recording, search_all
 from git_server import GitServer
-from servers import prefect_server
+from servers import LEAN, PROMPT, prefect_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,7 +28,8 @@ def nothing_leaks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def api(tmp_path_factory: pytest.TempPathFactory, nothing_leaks: None) -> Iterator[Api]:
     """The server that is shared. Its database is new, and keeps Secrets that nothing uses."""
     home = tmp_path_factory.mktemp("prefect")
-    with prefect_server(home) as url, Api(url, home) as client:
+    settings = {**PROMPT, **LEAN, "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "true"}  # its events are searched
+    with prefect_server(home, settings) as url, Api(url, home) as client:
         for name in ("prefect.db", "prefect.db-wal", "prefect.db-shm"):
             WATCH.plant(home / name, "the server's database, which keeps the blocks")
         client.make_decoys()

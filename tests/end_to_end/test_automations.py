@@ -114,14 +114,14 @@ def _mailing() -> str:
 
 def test_what_is_late_or_hangs_is_cancelled_what_fails_is_told_and_the_rest_goes_on(guard: Guard) -> None:
     api = guard.api
-    late = api.start_run("ronda/Puesto vacío")
-    hangs = api.start_run("ronda/Ronda", segundos=600)
-    ordinary = api.start_run("ronda/Ronda", segundos=1)
-    failed = api.start_run("ronda/Ronda", falla=True)
-    unwatched = api.start_run("ronda/Sin guardia", segundos=15)
-
-    every = {"late": late, "hangs": hangs, "ordinary": ordinary, "failed": failed, "unwatched": unwatched}
+    every = {
+        "ordinary": api.start_run("ronda/Ronda", segundos=1),
+        "unwatched": api.start_run("ronda/Sin guardia", segundos=15),
+    }
     ended = {name: api.wait_for_run(run, timeout=PATIENCE) for name, run in every.items()}
+    ended["failed"] = _told(guard)
+    ended["hangs"] = _cancelled(api, "ronda/Ronda", segundos=600)
+    ended["late"] = _cancelled(api, "ronda/Puesto vacío")
 
     assert {name: run["state_type"] for name, run in ended.items()} == {
         "late": "CANCELLED",
@@ -130,18 +130,45 @@ def test_what_is_late_or_hangs_is_cancelled_what_fails_is_told_and_the_rest_goes
         "failed": "FAILED",
         "unwatched": "COMPLETED",
     }
-    wait_for("a mail", lambda: guard.mail.mails, timeout=PATIENCE)
-    states = [state["name"] for state in api.get(f"/flow_run_states/?flow_run_id={late}")]
+    states = [state["name"] for state in api.get(f"/flow_run_states/?flow_run_id={ended['late']['id']}")]
     assert "Late" in states
     assert "Running" not in states
     assert 10 <= ended["hangs"]["total_run_time"] < 120
     assert ended["unwatched"]["total_run_time"] >= 15, "longer than the watchdog of the others has it"
     told = [(recipients, mail["Subject"], _text(mail)) for recipients, mail in guard.mail.mails]
-    name = ended["failed"]["name"]
+    names = {
+        row["name"] for row in api.post("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}})
+    }
     for recipients, subject, text in told:  # Prefect sends once more where it was too busy to note that it had sent
         assert (recipients, subject) == ([TO], "Failed: ronda/Ronda"), told
-        assert f"The run {name} of ronda/Ronda is Failed." in text, told
+        assert any(f"The run {name} of ronda/Ronda is Failed." in text for name in names), told
         assert "No abre la puerta ñ" in text, told
+
+
+def _cancelled(api: Api, key: str, **parameters: Any) -> Any:
+    """A run at its end, which a watchdog brought about; at the third try at the latest.
+
+    Where SQLite is locked four times in a row, Prefect throws the event of a run away, and no automation learns of it.
+    """
+    for _ in range(2):
+        run = api.start_run(key, **parameters)
+        try:
+            return api.wait_for_run(run, timeout=PATIENCE / 3)
+        except AssertionError:
+            api.post(f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
+    return api.wait_for_run(api.start_run(key, **parameters), timeout=PATIENCE)
+
+
+def _told(guard: Guard) -> Any:
+    """A run that failed, once a mail has come; at the third try at the latest, as above."""
+    for patience in (PATIENCE / 3, PATIENCE / 3, PATIENCE):
+        run = guard.api.wait_for_run(guard.api.start_run("ronda/Ronda", falla=True), timeout=PATIENCE)
+        try:
+            wait_for("a mail", lambda: guard.mail.mails, timeout=patience)
+        except AssertionError:
+            continue
+        return run
+    raise AssertionError("no mail came of three runs that failed")
 
 
 def _text(mail: EmailMessage) -> str:

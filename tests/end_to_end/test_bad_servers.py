@@ -109,6 +109,20 @@ def test_a_server_that_answers_wrongly(kind: str, command: str, tool: Tool) -> N
         assert server.writes == []
 
 
+@pytest.mark.parametrize("route", ["/v2/concurrency_limits/filter", "/automations/filter"])
+def test_a_server_that_lacks_a_feature(route: str, tool: Tool) -> None:
+    def answer(asked: Asked) -> Answer:
+        return json_answer({"detail": "Not Found"}, 404) if asked.path.endswith(route) else json_answer([])
+
+    with Loopback(answer) as server:
+        there = replace(tool, url=server.url)
+        before = {path: path.read_bytes() for path in tool.root.rglob("*") if path.is_file()}
+        for command in (("plan",), ("import", "--from-server", "--area-from", "name", "--yes")):
+            assert_one_message(there(*command, "--json"), "has no", route, "404", "another version")
+        assert {path: path.read_bytes() for path in tool.root.rglob("*") if path.is_file()} == before
+        assert server.writes == []
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_server_that_is_down(command: str, tool: Tool) -> None:
     url = f"http://127.0.0.1:{free_port()}/api"
@@ -187,6 +201,7 @@ def assert_truthful(document: Any, api: Api) -> None:
             assert not stands, outcome
 
 
+@pytest.mark.long
 def test_a_server_that_dies_in_the_middle(api: Api, tmp_path: Path) -> None:
     """The pool, the flow and two deployments pass; the fifth write finds nobody."""
     root = repository(tmp_path / "repository", "muere")
@@ -217,8 +232,13 @@ def test_a_server_that_dies_in_the_middle(api: Api, tmp_path: Path) -> None:
     [
         ("falla", json_answer({"exception_message": "database is locked"}, 500), ("500", "database is locked")),
         ("rechaza", json_answer({"detail": "Invalid deployment"}, 422), ("422", "Invalid deployment")),
-        ("delira", Answer(body=b"<html>", headers={"Content-Type": "text/html"}), ("/deployments/",)),
-        ("miente", json_answer([1, 2]), ("/deployments/",)),
+        *(
+            pytest.param(*case, marks=pytest.mark.long)
+            for case in (
+                ("delira", Answer(body=b"<html>", headers={"Content-Type": "text/html"}), ("/deployments/",)),
+                ("miente", json_answer([1, 2]), ("/deployments/",)),
+            )
+        ),
     ],
 )
 def test_a_server_that_fails_one_write(

@@ -336,7 +336,7 @@ def test_drift_is_reverted_and_named(api: Api, tmp_path: Path) -> None:
     [change] = plan["changes"]
     assert (change["key"], change["reason"]) == (key, "drift")
     assert change["fields"] == [{"path": "description", "before": "cambiada en la pantalla", "after": None}]
-    assert tool.apply("--env", "prod")["requests"]["write"] == 1
+    assert 1 <= tool.apply("--env", "prod")["requests"]["write"] <= 3  # a busy server is asked again
     assert not api.deployment(key)["description"]
     assert tool.plan("--env", "prod")["changes"] == []
 

@@ -15,7 +15,7 @@ import pytest
 from end_to_end.api import Api
 from end_to_end.loopback import Answer, Asked, Relay
 from end_to_end.tool import Tool, entries_yaml, write_tree
-from servers import prefect_server
+from servers import PROMPT, prefect_server
 
 pytestmark = pytest.mark.e2e
 
@@ -211,7 +211,8 @@ def crash(api: Api, folder: Path, at: int, *, clear: bool = False) -> bool:
     return True
 
 
-@pytest.mark.parametrize("at", [1, 37])
+@pytest.mark.long
+@pytest.mark.parametrize("at", [37])
 def test_an_apply_that_is_killed_after_a_write_is_finished_by_the_next(at: int, api: Api, tmp_path: Path) -> None:
     assert crash(api, tmp_path, at)
 
@@ -222,10 +223,9 @@ SHARES: Final = 2
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server whose scheduler brings runs back after a second instead of five: every apply waits for them."""
+    """A server for the long form alone."""
     home = tmp_path_factory.mktemp("prefect-quick")
-    settings = {"PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1"}
-    with prefect_server(home, settings) as url, Api(url, home) as client:
+    with prefect_server(home, PROMPT) as url, Api(url, home) as client:
         yield client
 
 

@@ -23,7 +23,7 @@ import pytest
 from end_to_end.api import Api
 from end_to_end.loopback import Answer, Asked, Relay
 from end_to_end.tool import Result, Tool, entries_yaml, wait_for, write_tree
-from servers import Mortal
+from servers import LEAN, PROMPT, Mortal
 
 pytestmark = pytest.mark.e2e
 
@@ -37,9 +37,6 @@ from prefect import flow
 def templar(grados: int = 1) -> None:
     pass
 """
-
-SETTINGS: Final = {"PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1"}
-"""A scheduler that sees at once to what was changed: each apply waits for it."""
 
 DAY: Final = datetime.now(UTC) + timedelta(days=40)
 """Once a year: no run is due while the tests go on, and one of each schedule stands."""
@@ -295,7 +292,7 @@ class Faulty(Relay):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     """A server of these tests' own: some of them kill it."""
-    mortal = Mortal(tmp_path_factory.mktemp("mortal"), SETTINGS)
+    mortal = Mortal(tmp_path_factory.mktemp("mortal"), {**PROMPT, **LEAN})
     mortal.start()
     try:
         mortal.wait()
@@ -311,7 +308,7 @@ def alive(server: Mortal) -> Iterator[Api]:
         yield api
 
 
-SHARES: Final = [range(4), *(pytest.param(range(at, at + 51), marks=pytest.mark.long) for at in range(0, 204, 51))]
+SHARES: Final = [range(2), *(pytest.param(range(at, at + 51), marks=pytest.mark.long) for at in range(0, 204, 51))]
 
 
 @pytest.mark.parametrize("seeds", SHARES, ids=str)
@@ -419,6 +416,7 @@ def test_a_server_that_is_killed_and_started_anew_without_anything_in_between(
     site.turn()
     with revived(server, struck, 2) as away, started(site.tool) as process:
         wait_for("the first of the changes", lambda: f"{site.project}-tres" in site.pools(), timeout=60)
+        is_under_way = process.poll() is None  # on a busy machine it may be over before anybody looks
         server.kill()
         struck.set()
         out, err = process.communicate(timeout=180)
@@ -426,7 +424,7 @@ def test_a_server_that_is_killed_and_started_anew_without_anything_in_between(
     assert away
     assert (process.returncode == 0) == (statuses == {"done"})
     assert process.returncode == 0 or away[0] > 25, out + err
-    assert "waiting for it" in err
+    assert "waiting for it" in err or not is_under_way
     site.tool.apply(*ALLOWED)
     site.check()
     assert site.tool.plan(*ALLOWED)["changes"] == []
@@ -450,7 +448,8 @@ def started(tool: Tool) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-@pytest.mark.parametrize("behind_a_proxy", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("behind_a_proxy", [False, True])
 def test_a_server_that_never_comes_back(behind_a_proxy: bool, server: Mortal, alive: Api, tmp_path: Path) -> None:
     site = Site(alive, tmp_path, f"difunto-{int(behind_a_proxy)}")
     site.turn()
@@ -489,7 +488,9 @@ def test_a_server_that_never_comes_back(behind_a_proxy: bool, server: Mortal, al
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
-@pytest.mark.parametrize("when", ["while the runs come back", "while the server is away"])
+@pytest.mark.parametrize(
+    "when", ["while the runs come back", pytest.param("while the server is away", marks=pytest.mark.long)]
+)
 def test_being_told_to_stop_ends_every_wait(when: str, alive: Api, tmp_path: Path) -> None:
     """What was done is told, and the lock given back."""
     site = Site(alive, tmp_path, f"impaciente-{len(when)}")

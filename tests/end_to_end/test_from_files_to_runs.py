@@ -190,8 +190,10 @@ def test_apply_does_it(workshop: Workshop) -> None:
     assert applied["fingerprint"] == workshop.planned.document["fingerprint"]
     # A request for the pool, and two for each deployment, whose flow is new. Read before and with the lock, which is
     # taken and given back.
-    assert {**applied["requests"], "lock": 2} == {"read": 18, "write": 1 + 2 * len((*GOOD, WRONG)), "lock": 2}
-    assert applied["requests"]["lock"] >= 2  # and renewed, on a slow machine
+    requests, needed = applied["requests"], 1 + 2 * len((*GOOD, WRONG))
+    assert requests["read"] == 18
+    assert needed <= requests["write"] <= needed + 3  # a busy server is asked again
+    assert requests["lock"] >= 2  # and renewed, on a slow machine
 
 
 def test_what_stands_on_the_server_is_what_was_declared(workshop: Workshop) -> None:

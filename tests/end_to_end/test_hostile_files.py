@@ -146,7 +146,7 @@ BIG: Final[dict[str, tuple[bytes, str, int]]] = {
 }  # fmt: skip
 
 
-AT_ONCE: Final = ("ten-megabytes", "a-hundred-thousand", "a-bomb", "a-thousand", "a-megabyte-of-one-text")
+AT_ONCE: Final = ("ten-megabytes", "a-hundred-thousand-levels", "a-bomb", "a-thousand", "a-megabyte-of-one-text")
 """Those that are tried each time; what begins otherwise takes its time."""
 
 TAKEN: Final[list[tuple[float, float]]] = []
@@ -441,8 +441,11 @@ def command_of(root: Path, home: Path, *arguments: str) -> tuple[list[str], dict
     return tool.command(*arguments), tool.environ()
 
 
+SLOWER = [pytest.param(words, marks=pytest.mark.long) for words in (("validate",), ("show", "Saludo"))]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-@pytest.mark.parametrize("arguments", [("validate",), ("validate", "--json"), ("show", "Saludo"), ("--help",)])
+@pytest.mark.parametrize("arguments", [("validate", "--json"), ("--help",), *SLOWER])
 def test_a_full_disk_is_one_line(arguments: tuple[str, ...], root: Path, tmp_path: Path) -> None:
     command, environ = command_of(root, tmp_path / "home", *arguments)
     if arguments == ("--help",):
@@ -461,7 +464,7 @@ def assert_told_in_one_line(command: list[str], environ: dict[str, str]) -> None
 
 
 @posix
-@pytest.mark.parametrize("arguments", [("validate",), ("validate", "--json")])
+@pytest.mark.parametrize("arguments", [("validate",), pytest.param(("validate", "--json"), marks=pytest.mark.long)])
 def test_a_reader_that_goes_away_is_told_nothing(arguments: tuple[str, ...], many: Path, tmp_path: Path) -> None:
     command, environ = command_of(many, tmp_path / "home", *arguments)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:

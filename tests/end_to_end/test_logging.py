@@ -416,6 +416,7 @@ ALONE: Final = """
     """
 
 
+@pytest.mark.long
 def test_nothing_is_lost_nor_raised_when_the_api_goes_away(tmp_path: Path) -> None:
     script = tmp_path / "solo.py"
     script.write_bytes(_dedented(ALONE))

@@ -476,6 +476,7 @@ except ScheduleError as error:
     assert len(scheduled_by_script(ground)) == before
 
 
+@pytest.mark.long
 def test_they_run_as_deployed_and_fail_loudly(ground: Ground) -> None:
     """Where there is no worker, or no such pool, a time that is none, a mail server that refuses."""
     api, before = ground.api, len(ground.mail.mails)

@@ -142,9 +142,9 @@ def test_a_commit_is_applied_by_the_worker_also_to_the_deployment_that_applies_i
     after = followed.api.deployment(KEY)
     assert (after["id"], after["description"]) == (before["id"], "Cambiado por sí mismo.")
     assert after["version"].startswith(commit[:12])
+    for line in (f"update deployment {KEY}: done", "create deployment saludar/Saludar: done"):
+        wait_for(line, lambda line=line: line in followed.log(run), timeout=60)  # logs come after the state
     log, page = followed.log(run), followed.page(run)
-    assert f"update deployment {KEY}: done" in log
-    assert "create deployment saludar/Saludar: done" in log
     assert "### create deployment saludar/Saludar" in page
     assert "<b>" not in page
     assert TOKEN not in "\n".join([*log, page])
@@ -163,6 +163,7 @@ def test_what_is_wrong_fails_the_run_loudly_and_changes_nothing(followed: Follow
     assert followed.api.deployment(KEY)["description"] != "No llega."
 
 
+@pytest.mark.long
 def test_a_check_alone_fails_where_the_server_differs_and_writes_nothing(followed: Followed) -> None:
     followed.push(declared(followed.url, description="Sólo mira.", apply=False))
     wait_for("the change", lambda: not followed.api.deployment(KEY)["parameters"]["apply"], timeout=PATIENCE)
